@@ -1,0 +1,20 @@
+// Runs every suite; the closing line comes from the summary reporter.
+import { defineConfig } from "vitest/config";
+import { wasmAsBase64 } from "./test/support/wasm-plugin.js";
+
+// Suites must not inherit the developer's own tracking or telemetry settings; empty means unset.
+const foreign = Object.keys(process.env).filter((name) =>
+  /^(MLFLOW_|GENOPS_(?!TEST_)|OTEL_)/.test(name),
+);
+
+export default defineConfig({
+  plugins: [wasmAsBase64()],
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/global-setup.ts"],
+    reporters: ["default", "./test/support/summary-reporter.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), NO_COLOR: "1" },
+  },
+});
