@@ -1,0 +1,98 @@
+// What an engine can report, every amount exact.
+
+/** Dimensions that a total can be asked for. */
+export type Dimension =
+  | "run"
+  | "experiment"
+  | "team"
+  | "project"
+  | "customer"
+  | "environment"
+  | "costCenter"
+  | "context"
+  | "model"
+  | "operationType"
+  | "meter";
+
+/** Key of what carries no value in a dimension. */
+export const UNATTRIBUTED = "(unattributed)";
+
+/** One run and what it cost, in atto-USD. */
+export interface RunTotal {
+  readonly runId: string;
+  /** Run above it, when it has one. */
+  readonly parentRunId?: string;
+  readonly experiment?: string;
+  readonly team?: string;
+  readonly project?: string;
+  readonly customer?: string;
+  readonly environment?: string;
+  readonly costCenter?: string;
+  /** What was booked on the run itself and on scopes below it. */
+  readonly own: bigint;
+  /** `own` and the same of every run below it. */
+  readonly inclusive: bigint;
+  readonly operations: number;
+  readonly errors: number;
+  readonly finished: boolean;
+}
+
+/** One operation of the table, as it was used. */
+export interface OperationTotal {
+  readonly class: string;
+  /** Calls that succeeded. */
+  readonly count: number;
+  readonly errors: number;
+  /** What the calls carried, for example the metrics of a batch. */
+  readonly items: number;
+  /** Atto-USD, storage included. */
+  readonly cost: bigint;
+  /** Milliseconds; each is the upper edge of its bucket, at most 12.5 % above the true value. Absent when none was noted. */
+  readonly latency?: { readonly p50: number; readonly p95: number; readonly p99: number };
+}
+
+/** One meter: a quantity in its own unit and what it cost. */
+export interface MeterTotal {
+  readonly quantity: bigint;
+  /** Number of quantities, for storage the number of files. */
+  readonly count: number;
+  readonly cost: bigint;
+}
+
+/** What was counted but could not be priced. */
+export interface UnpricedTotal {
+  readonly operation: string;
+  /** Absent when the call's own price is unknown. */
+  readonly meter?: string;
+  readonly count: number;
+  readonly quantity: bigint;
+}
+
+/** Everything, in atto-USD; each record of amounts sums to `total`. */
+export interface EngineSummary {
+  readonly total: bigint;
+  /** Calls that succeeded and changed something. */
+  readonly operationCount: number;
+  readonly errorCount: number;
+  readonly byRun: Readonly<Record<string, bigint>>;
+  readonly byExperiment: Readonly<Record<string, bigint>>;
+  readonly byTeam: Readonly<Record<string, bigint>>;
+  readonly byProject: Readonly<Record<string, bigint>>;
+  readonly byCustomer: Readonly<Record<string, bigint>>;
+  readonly byEnvironment: Readonly<Record<string, bigint>>;
+  readonly byCostCenter: Readonly<Record<string, bigint>>;
+  readonly byContext: Readonly<Record<string, bigint>>;
+  readonly byModel: Readonly<Record<string, bigint>>;
+  readonly byOperationType: Readonly<Record<string, bigint>>;
+  /** By meter; the price of calls themselves is under `(unattributed)`. */
+  readonly byMeter: Readonly<Record<string, bigint>>;
+  readonly runs: readonly RunTotal[];
+  readonly operations: Readonly<Record<string, OperationTotal>>;
+  readonly meters: Readonly<Record<string, MeterTotal>>;
+  readonly unpriced: readonly UnpricedTotal[];
+  readonly sampling: { readonly kept: number; readonly dropped: number };
+  /** Operations booked to an overflow bucket because a capacity was used up. */
+  readonly overflowed: number;
+  /** Operations that were charged more than they had reserved. */
+  readonly overruns: number;
+}
