@@ -1,0 +1,82 @@
+// What an artifact is made of: content types, and text or objects as bytes.
+import { invalidParameter, MlflowError } from "./errors.js";
+import type { ArtifactContent } from "./stores.js";
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  css: "text/css",
+  csv: "text/csv",
+  gif: "image/gif",
+  htm: "text/html",
+  html: "text/html",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  js: "text/javascript",
+  json: "application/json",
+  log: "text/plain",
+  md: "text/markdown",
+  pdf: "application/pdf",
+  png: "image/png",
+  svg: "image/svg+xml",
+  txt: "text/plain",
+  webp: "image/webp",
+  xml: "text/xml",
+  yaml: "text/plain",
+  yml: "text/plain",
+  zip: "application/zip",
+};
+
+/** By file extension; anything unknown is `application/octet-stream`. */
+export function contentTypeOf(path: string): string {
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
+  return CONTENT_TYPES[extension] ?? "application/octet-stream";
+}
+
+/** A file on disk as an artifact, named by `artifactPath`. */
+export function fileContent(
+  localPath: string,
+  sizeBytes: number,
+  artifactPath: string,
+): ArtifactContent {
+  return { sizeBytes, contentType: contentTypeOf(artifactPath), source: { localPath } };
+}
+
+/** A text as an artifact, in UTF-8. */
+export function textContent(text: unknown, artifactPath: string): ArtifactContent {
+  if (typeof text !== "string") throw invalidParameter("text", text, "pass a text.");
+  const source = new TextEncoder().encode(text);
+  return { sizeBytes: source.byteLength, contentType: contentTypeOf(artifactPath), source };
+}
+
+/** Bytes as an artifact. */
+export function bytesContent(bytes: unknown, artifactPath: string): ArtifactContent {
+  if (!(bytes instanceof Uint8Array)) throw invalidParameter("bytes", bytes, "pass a Uint8Array.");
+  return { sizeBytes: bytes.byteLength, contentType: contentTypeOf(artifactPath), source: bytes };
+}
+
+let writeYaml: ((value: object) => string) | undefined;
+
+/** Makes objects writable as YAML, where the runtime's build carries a YAML writer. */
+export function registerYaml(write: (value: object) => string): void {
+  writeYaml = write;
+}
+
+/** An object as an artifact: YAML when the name ends in `.yaml` or `.yml`, else JSON. */
+export function dictContent(value: unknown, artifactPath: string): ArtifactContent {
+  if (typeof value !== "object" || value === null) {
+    throw invalidParameter("dictionary", value, "pass an object or an array.");
+  }
+  if (/\.ya?ml$/.test(artifactPath)) {
+    if (writeYaml === undefined) {
+      throw new MlflowError(
+        "NOT_IMPLEMENTED",
+        `YAML cannot be written in this runtime; give '${artifactPath}' a name that ends in .json.`,
+      );
+    }
+    return textContent(writeYaml(value), artifactPath);
+  }
+  try {
+    return textContent(JSON.stringify(value, undefined, 2), artifactPath);
+  } catch {
+    throw invalidParameter("dictionary", value, "it cannot be written as JSON.");
+  }
+}

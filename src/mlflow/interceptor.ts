@@ -1,0 +1,72 @@
+// The one seam: every call to a store passes through the interceptors installed here.
+import type { HttpMethod } from "./spec.js";
+
+/** One call to a store, as it will be made: after batching and chunking, before retries. */
+export interface StoreCall {
+  readonly method: HttpMethod;
+  /**
+   * MLflow's REST route template, such as `/api/2.0/mlflow/runs/log-batch` or
+   * `/api/2.0/mlflow-artifacts/artifacts/{path}`. A constant per endpoint: it may be a cache key.
+   */
+  readonly route: string;
+  /** The route with its parameters filled in, percent-encoded. */
+  readonly path: string;
+  /** Request message as MLflow's JSON names it (snake_case); the query parameters of a GET. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Tracking (or registry) URI of the store, without credentials. */
+  readonly storeUri: string;
+  /** Present on an artifact write, which is always one file. */
+  readonly upload?: ArtifactUpload;
+}
+
+/** The file an artifact write carries. */
+export interface ArtifactUpload {
+  readonly runId?: string;
+  /** `/`-separated path below the run's artifact root, file name included. */
+  readonly artifactPath: string;
+  /** Full destination, such as `mlflow-artifacts:/0/<run>/artifacts/a.txt` or a `file:` URI. */
+  readonly artifactUri: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Sees a call, may pass on a changed copy, and returns MLflow's response message (the same JSON
+ * from every store). Throwing instead of calling `proceed` means the store never hears of it.
+ */
+export type Interceptor = (
+  call: StoreCall,
+  proceed: (call: StoreCall) => Promise<unknown>,
+) => Promise<unknown>;
+
+type Perform = (call: StoreCall) => Promise<unknown>;
+type Entry = { readonly interceptor: Interceptor };
+
+let entries: readonly Entry[] = [];
+
+/**
+ * Installs an interceptor around every store call of this process; the newest is outermost.
+ * Returns the removal of exactly this installation; calling it again changes nothing.
+ */
+export function addInterceptor(interceptor: Interceptor): () => void {
+  const entry: Entry = { interceptor };
+  entries = [...entries, entry];
+  return () => {
+    entries = entries.filter((other) => other !== entry);
+  };
+}
+
+/** How many interceptors are installed now. */
+export function interceptorCount(): number {
+  return entries.length;
+}
+
+/** Makes a call through the interceptors installed now; without any it is made directly. */
+export function throughInterceptors(call: StoreCall, perform: Perform): Promise<unknown> {
+  if (entries.length === 0) return perform(call);
+  let next = perform;
+  for (const { interceptor } of entries) {
+    const inner = next;
+    next = async (inside) => interceptor(inside, inner);
+  }
+  return next(call);
+}

@@ -1,0 +1,265 @@
+// What can be written to a run: checked first, then sent to whichever run it is meant for.
+import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
+import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
+import { splitIntoBatches } from "./batches.js";
+import { numberToMessage } from "./entities.js";
+import { invalidParameter, MlflowError } from "./errors.js";
+import type { KeyValueMessage, MetricMessage } from "./spec.js";
+import * as spec from "./spec.js";
+import { type ArtifactContent, callStore, type Store, writeArtifact } from "./stores.js";
+import {
+  checkArtifactPath,
+  checkMetric,
+  checkOptions,
+  checkParamKey,
+  checkRecord,
+  checkTagKey,
+  type LoggableValue,
+  paramValue,
+  tagValue,
+} from "./validation.js";
+
+/** The run that a write goes to. */
+export interface RunTarget {
+  readonly store: Store;
+  readonly runId: string;
+  /** Where its artifacts go. */
+  artifacts(): Promise<ArtifactRoot>;
+}
+
+export interface ArtifactRoot {
+  readonly experimentId: string;
+  readonly artifactUri: string;
+}
+
+/** A checked write that lacks nothing but its run. */
+export type RunWrite = (target: RunTarget) => Promise<void>;
+
+/** When a metric was measured. */
+export interface MetricOptions {
+  /** Whole number, 0 when left out. */
+  readonly step?: number | undefined;
+  /** Milliseconds since the epoch, now when left out. */
+  readonly timestamp?: number | undefined;
+}
+
+/** One point of a metric, to be logged in a batch. */
+export interface MetricPoint extends MetricOptions {
+  readonly key: string;
+  readonly value: number;
+}
+
+/** What `logBatch` writes together. */
+export interface BatchOfWrites {
+  readonly metrics?: readonly MetricPoint[] | undefined;
+  readonly params?: Readonly<Record<string, LoggableValue>> | undefined;
+  readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
+}
+
+function metricMessage(point: MetricPoint, now: number) {
+  const { key, value, step = 0, timestamp = now } = point;
+  checkMetric(key, value, timestamp, step);
+  return { key, value: numberToMessage(value), timestamp, step };
+}
+
+function metricOptions(options: MetricOptions | number | undefined): MetricOptions {
+  if (options === undefined) return {};
+  if (typeof options === "number") return { step: options };
+  checkOptions("metric options", options, ["step", "timestamp"]);
+  return options;
+}
+
+function paramMessages(params: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {
+  checkRecord("params", params);
+  return Object.entries(params).map(([key, value]) => {
+    checkParamKey(key);
+    return { key, value: paramValue(key, value) };
+  });
+}
+
+/** Tags of a run as a request carries them, checked. */
+export function tagMessages(tags: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {
+  checkRecord("tags", tags);
+  return Object.entries(tags).map(([key, value]) => {
+    checkTagKey(key);
+    return { key, value: tagValue(key, value) };
+  });
+}
+
+export function metricWrite(
+  key: string,
+  value: number,
+  options?: MetricOptions | number,
+): RunWrite {
+  const message = metricMessage({ ...metricOptions(options), key, value }, Date.now());
+  return async ({ store, runId }) => {
+    await callStore(store, spec.logMetric, { run_id: runId, ...message });
+  };
+}
+
+export function paramWrite(key: string, value: LoggableValue): RunWrite {
+  checkParamKey(key);
+  const text = paramValue(key, value);
+  return async ({ store, runId }) => {
+    await callStore(store, spec.logParam, { run_id: runId, key, value: text });
+  };
+}
+
+export function tagWrite(key: string, value: LoggableValue): RunWrite {
+  checkTagKey(key);
+  const text = tagValue(key, value);
+  return async ({ store, runId }) => {
+    await callStore(store, spec.setTag, { run_id: runId, key, value: text });
+  };
+}
+
+export function tagRemoval(key: string): RunWrite {
+  checkTagKey(key);
+  return async ({ store, runId }) => {
+    await callStore(store, spec.deleteTag, { run_id: runId, key });
+  };
+}
+
+function messagesWrite(
+  metrics: readonly MetricMessage[],
+  params: readonly KeyValueMessage[],
+  tags: readonly KeyValueMessage[],
+): RunWrite {
+  return async ({ store, runId }) => {
+    for (const request of splitIntoBatches(runId, { metrics, params, tags })) {
+      await callStore(store, spec.logBatch, request);
+    }
+  };
+}
+
+export function batchWrite(batch: BatchOfWrites): RunWrite {
+  checkOptions("logBatch", batch, ["metrics", "params", "tags"]);
+  const { metrics = [], params = {}, tags = {} } = batch;
+  if (!Array.isArray(metrics)) {
+    throw invalidParameter("metrics", metrics, "pass an array of { key, value, step, timestamp }.");
+  }
+  const now = Date.now();
+  const points = metrics.map((point: MetricPoint) => {
+    checkOptions("metrics", point, ["key", "value", "step", "timestamp"]);
+    return metricMessage(point, now);
+  });
+  return messagesWrite(points, paramMessages(params), tagMessages(tags));
+}
+
+export function metricsWrite(
+  metrics: Readonly<Record<string, number>>,
+  options?: MetricOptions | number,
+): RunWrite {
+  checkRecord("metrics", metrics);
+  const when = metricOptions(options);
+  const now = Date.now();
+  const points = Object.entries(metrics).map(([key, value]) =>
+    metricMessage({ ...when, key, value }, now),
+  );
+  return messagesWrite(points, [], []);
+}
+
+export function paramsWrite(params: Readonly<Record<string, LoggableValue>>): RunWrite {
+  return messagesWrite([], paramMessages(params), []);
+}
+
+export function tagsWrite(tags: Readonly<Record<string, LoggableValue>>): RunWrite {
+  return messagesWrite([], [], tagMessages(tags));
+}
+
+function artifactWrite(artifactPath: string, content: ArtifactContent): RunWrite {
+  return async ({ store, runId, artifacts }) => {
+    const { experimentId, artifactUri: rootUri } = await artifacts();
+    await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content);
+  };
+}
+
+export function textArtifact(text: string, artifactFile: string): RunWrite {
+  checkArtifactPath(artifactFile);
+  return artifactWrite(artifactFile, textContent(text, artifactFile));
+}
+
+export function dictArtifact(dictionary: object, artifactFile: string): RunWrite {
+  checkArtifactPath(artifactFile);
+  return artifactWrite(artifactFile, dictContent(dictionary, artifactFile));
+}
+
+export function bytesArtifact(bytes: Uint8Array, artifactFile: string): RunWrite {
+  checkArtifactPath(artifactFile);
+  return artifactWrite(artifactFile, bytesContent(bytes, artifactFile));
+}
+
+function localFiles(): FileAccess {
+  const { files } = currentRuntime();
+  if (files === undefined) {
+    throw new MlflowError(
+      "NOT_IMPLEMENTED",
+      "There are no local files in this runtime; use logText, logDict or logBytes.",
+    );
+  }
+  return files;
+}
+
+function checkLocalPath(field: string, path: unknown): asserts path is string {
+  if (typeof path !== "string" || path === "") {
+    throw invalidParameter(field, path, "pass the path of a local file or folder.");
+  }
+}
+
+function destination(folder: string | undefined, name: string): string {
+  if (folder !== undefined) checkArtifactPath(folder);
+  const path = folder === undefined ? name : `${folder}/${name}`;
+  checkArtifactPath(path);
+  return path;
+}
+
+async function fileArtifact(files: FileAccess, path: string, name: string): Promise<RunWrite> {
+  const status = await files.status(path);
+  if (status?.kind !== "file") {
+    const problem = status === undefined ? "there is nothing at this path" : "it is not a file";
+    throw invalidParameter("local path", path, `${problem}; pass the path of a readable file.`);
+  }
+  return artifactWrite(name, fileContent(path, status.sizeBytes, name));
+}
+
+async function folderArtifacts(
+  files: FileAccess,
+  folder: string,
+  nameOf: (relativePath: string) => string,
+): Promise<RunWrite> {
+  const writes: RunWrite[] = [];
+  for (const relativePath of await files.listFiles(folder)) {
+    const path = files.resolve(folder, relativePath);
+    writes.push(await fileArtifact(files, path, nameOf(relativePath)));
+  }
+  return async (target) => {
+    for (const write of writes) await write(target);
+  };
+}
+
+/** A local file, below `artifactPath`; a folder goes there with its name, as in Python. */
+export async function localArtifact(localPath: string, artifactPath?: string): Promise<RunWrite> {
+  const files = localFiles();
+  checkLocalPath("localPath", localPath);
+  const name = destination(artifactPath, files.baseName(localPath));
+  const status = await files.status(localPath);
+  return status?.kind === "directory"
+    ? folderArtifacts(files, localPath, (relativePath) => destination(name, relativePath))
+    : fileArtifact(files, localPath, name);
+}
+
+/** Every file in a local folder, below `artifactPath`. */
+export async function localArtifacts(
+  localDirectory: string,
+  artifactPath?: string,
+): Promise<RunWrite> {
+  const files = localFiles();
+  checkLocalPath("localDirectory", localDirectory);
+  if (artifactPath !== undefined) checkArtifactPath(artifactPath);
+  const status = await files.status(localDirectory);
+  if (status?.kind !== "directory") {
+    const problem = status === undefined ? "there is nothing at this path" : "it is not a folder";
+    throw invalidParameter("localDirectory", localDirectory, `${problem}; pass a folder's path.`);
+  }
+  return folderArtifacts(files, localDirectory, (path) => destination(artifactPath, path));
+}

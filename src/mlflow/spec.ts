@@ -1,0 +1,255 @@
+// MLflow's REST interface as constants: per endpoint its method, route, and message types.
+// Source: MLflow's service.proto, model_registry.proto and mlflow_artifacts.proto (3.17).
+
+export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** One REST endpoint; the type parameters are its request and response messages. */
+export interface Endpoint<Request extends object, Response> {
+  readonly method: HttpMethod;
+  readonly route: string;
+  /** True when sending it twice leaves the store as sending it once: such a call may be retried. */
+  readonly repeatable: boolean;
+  /** Ties the message types to the constant; never present at run time. */
+  readonly messages?: (request: Request) => Response;
+}
+
+function endpoint<Request extends object, Response = Empty>(
+  method: HttpMethod,
+  route: string,
+  repeatable = true,
+): Endpoint<Request, Response> {
+  return { method, route, repeatable };
+}
+
+export type Empty = Record<never, never>;
+
+/** MLflow's JSON writes the numbers that JSON lacks as the strings "NaN", "Infinity", "-Infinity". */
+export type NumberMessage = number | string;
+
+export type KeyValueMessage = { readonly key: string; readonly value?: string };
+export type MetricMessage = {
+  readonly key: string;
+  readonly value?: NumberMessage;
+  /** Milliseconds since the epoch. */
+  readonly timestamp?: number | string;
+  readonly step?: number | string;
+};
+
+export type ExperimentMessage = {
+  readonly experiment_id: string;
+  readonly name?: string;
+  readonly artifact_location?: string;
+  readonly lifecycle_stage?: string;
+  readonly creation_time?: number | string;
+  readonly last_update_time?: number | string;
+  readonly tags?: readonly KeyValueMessage[];
+};
+
+export type RunInfoMessage = {
+  readonly run_id?: string;
+  readonly run_uuid?: string;
+  readonly run_name?: string;
+  readonly experiment_id?: string;
+  readonly user_id?: string;
+  readonly status?: string;
+  readonly start_time?: number | string;
+  readonly end_time?: number | string;
+  readonly artifact_uri?: string;
+  readonly lifecycle_stage?: string;
+};
+export type RunDataMessage = {
+  readonly metrics?: readonly MetricMessage[];
+  readonly params?: readonly KeyValueMessage[];
+  readonly tags?: readonly KeyValueMessage[];
+};
+export type RunMessage = { readonly info?: RunInfoMessage; readonly data?: RunDataMessage };
+
+export type ModelVersionMessage = {
+  readonly name: string;
+  readonly version: string;
+  readonly creation_timestamp?: number | string;
+  readonly last_updated_timestamp?: number | string;
+  readonly current_stage?: string;
+  readonly description?: string;
+  readonly source?: string;
+  readonly run_id?: string;
+  readonly run_link?: string;
+  readonly user_id?: string;
+  readonly model_id?: string;
+  readonly status?: string;
+  readonly status_message?: string;
+  readonly tags?: readonly KeyValueMessage[];
+  readonly aliases?: readonly string[];
+};
+export type RegisteredModelMessage = {
+  readonly name: string;
+  readonly creation_timestamp?: number | string;
+  readonly last_updated_timestamp?: number | string;
+  readonly description?: string;
+  readonly latest_versions?: readonly ModelVersionMessage[];
+  readonly tags?: readonly KeyValueMessage[];
+  readonly aliases?: readonly { readonly alias: string; readonly version: string }[];
+};
+export type FileInfoMessage = {
+  readonly path: string;
+  readonly is_dir?: boolean;
+  readonly file_size?: number | string;
+};
+
+type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
+type RunId = { readonly run_id: string };
+type ExperimentId = { readonly experiment_id: string };
+type ModelName = { readonly name: string };
+type ModelNameVersion = { readonly name: string; readonly version: string };
+type KeyValue = { readonly key: string; readonly value: string };
+type Page = Optional<{ filter: string; max_results: number; page_token: string }>;
+type Next = { readonly next_page_token?: string };
+type VersionResponse = { readonly model_version?: ModelVersionMessage };
+type ModelResponse = { readonly registered_model?: RegisteredModelMessage };
+
+const TRACKING = "/api/2.0/mlflow";
+
+export const createExperiment = endpoint<
+  { readonly name: string } & Optional<{
+    artifact_location: string;
+    tags: readonly KeyValueMessage[];
+  }>,
+  { readonly experiment_id?: string }
+>("POST", `${TRACKING}/experiments/create`, false);
+export const getExperiment = endpoint<ExperimentId, { readonly experiment?: ExperimentMessage }>(
+  "GET",
+  `${TRACKING}/experiments/get`,
+);
+export const getExperimentByName = endpoint<
+  { readonly experiment_name: string },
+  { readonly experiment?: ExperimentMessage }
+>("GET", `${TRACKING}/experiments/get-by-name`);
+export const searchExperiments = endpoint<
+  Page & Optional<{ order_by: readonly string[]; view_type: string }>,
+  { readonly experiments?: readonly ExperimentMessage[] } & Next
+>("POST", `${TRACKING}/experiments/search`);
+export const deleteExperiment = endpoint<ExperimentId>("POST", `${TRACKING}/experiments/delete`);
+export const restoreExperiment = endpoint<ExperimentId>("POST", `${TRACKING}/experiments/restore`);
+export const setExperimentTag = endpoint<ExperimentId & KeyValue>(
+  "POST",
+  `${TRACKING}/experiments/set-experiment-tag`,
+);
+
+export const createRun = endpoint<
+  ExperimentId &
+    Optional<{
+      user_id: string;
+      run_name: string;
+      start_time: number;
+      tags: readonly KeyValueMessage[];
+    }>,
+  { readonly run?: RunMessage }
+>("POST", `${TRACKING}/runs/create`, false);
+export const getRun = endpoint<RunId, { readonly run?: RunMessage }>("GET", `${TRACKING}/runs/get`);
+export const updateRun = endpoint<
+  RunId & Optional<{ status: string; end_time: number; run_name: string }>,
+  { readonly run_info?: RunInfoMessage }
+>("POST", `${TRACKING}/runs/update`);
+export const deleteRun = endpoint<RunId>("POST", `${TRACKING}/runs/delete`);
+export const restoreRun = endpoint<RunId>("POST", `${TRACKING}/runs/restore`);
+export const searchRuns = endpoint<
+  Page & {
+    readonly experiment_ids: readonly string[];
+  } & Optional<{ order_by: readonly string[]; run_view_type: string }>,
+  { readonly runs?: readonly RunMessage[] } & Next
+>("POST", `${TRACKING}/runs/search`);
+
+export type LogMetricRequest = RunId & {
+  readonly key: string;
+  readonly value: NumberMessage;
+  readonly timestamp: number;
+  readonly step: number;
+};
+export const logMetric = endpoint<LogMetricRequest>("POST", `${TRACKING}/runs/log-metric`);
+export const logParam = endpoint<RunId & KeyValue>("POST", `${TRACKING}/runs/log-parameter`);
+export const setTag = endpoint<RunId & KeyValue>("POST", `${TRACKING}/runs/set-tag`);
+export const deleteTag = endpoint<RunId & { readonly key: string }>(
+  "POST",
+  `${TRACKING}/runs/delete-tag`,
+);
+export type LogBatchRequest = RunId &
+  Optional<{
+    metrics: readonly MetricMessage[];
+    params: readonly KeyValueMessage[];
+    tags: readonly KeyValueMessage[];
+  }>;
+export const logBatch = endpoint<LogBatchRequest>("POST", `${TRACKING}/runs/log-batch`);
+export const getMetricHistory = endpoint<
+  RunId & { readonly metric_key: string } & Optional<{ max_results: number; page_token: string }>,
+  { readonly metrics?: readonly MetricMessage[] } & Next
+>("GET", `${TRACKING}/metrics/get-history`);
+export const listArtifacts = endpoint<
+  RunId & Optional<{ path: string; page_token: string }>,
+  { readonly root_uri?: string; readonly files?: readonly FileInfoMessage[] } & Next
+>("GET", `${TRACKING}/artifacts/list`);
+/** `{path}` is the destination inside the server's artifact root; the file is the request's body. */
+export const uploadArtifact = endpoint<Empty>("PUT", "/api/2.0/mlflow-artifacts/artifacts/{path}");
+
+export const createRegisteredModel = endpoint<
+  ModelName & Optional<{ tags: readonly KeyValueMessage[]; description: string }>,
+  ModelResponse
+>("POST", `${TRACKING}/registered-models/create`, false);
+export const getRegisteredModel = endpoint<ModelName, ModelResponse>(
+  "GET",
+  `${TRACKING}/registered-models/get`,
+);
+export const deleteRegisteredModel = endpoint<ModelName>(
+  "DELETE",
+  `${TRACKING}/registered-models/delete`,
+);
+export const getLatestVersions = endpoint<
+  ModelName & Optional<{ stages: readonly string[] }>,
+  { readonly model_versions?: readonly ModelVersionMessage[] }
+>("POST", `${TRACKING}/registered-models/get-latest-versions`);
+export const setRegisteredModelTag = endpoint<ModelName & KeyValue>(
+  "POST",
+  `${TRACKING}/registered-models/set-tag`,
+);
+export const setRegisteredModelAlias = endpoint<ModelNameVersion & { readonly alias: string }>(
+  "POST",
+  `${TRACKING}/registered-models/alias`,
+);
+export const deleteRegisteredModelAlias = endpoint<ModelName & { readonly alias: string }>(
+  "DELETE",
+  `${TRACKING}/registered-models/alias`,
+);
+export const getModelVersionByAlias = endpoint<
+  ModelName & { readonly alias: string },
+  VersionResponse
+>("GET", `${TRACKING}/registered-models/alias`);
+
+export const createModelVersion = endpoint<
+  { readonly name: string; readonly source: string } & Optional<{
+    run_id: string;
+    run_link: string;
+    model_id: string;
+    description: string;
+    tags: readonly KeyValueMessage[];
+  }>,
+  VersionResponse
+>("POST", `${TRACKING}/model-versions/create`, false);
+export const getModelVersion = endpoint<ModelNameVersion, VersionResponse>(
+  "GET",
+  `${TRACKING}/model-versions/get`,
+);
+export const updateModelVersion = endpoint<
+  ModelNameVersion & { readonly description: string },
+  VersionResponse
+>("PATCH", `${TRACKING}/model-versions/update`);
+export const deleteModelVersion = endpoint<ModelNameVersion>(
+  "DELETE",
+  `${TRACKING}/model-versions/delete`,
+);
+export const transitionModelVersionStage = endpoint<
+  ModelNameVersion & { readonly stage: string; readonly archive_existing_versions: boolean },
+  VersionResponse
+>("POST", `${TRACKING}/model-versions/transition-stage`);
+export const setModelVersionTag = endpoint<ModelNameVersion & KeyValue>(
+  "POST",
+  `${TRACKING}/model-versions/set-tag`,
+);

@@ -1,0 +1,138 @@
+// Which kind of store a tracking or registry URI names.
+import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import { MlflowError } from "./errors.js";
+
+export type StoreLocation =
+  | {
+      readonly kind: "rest";
+      /** Without credentials and without a trailing slash. */
+      readonly uri: string;
+      readonly username: string | undefined;
+      readonly password: string | undefined;
+    }
+  | { readonly kind: "files"; readonly uri: string };
+
+/** The scheme of a URI in lower case, or undefined for a plain path (also `C:\...`). */
+export function schemeOf(uri: string): string | undefined {
+  return /^([a-zA-Z][a-zA-Z0-9+.-]+):/.exec(uri)?.[1]?.toLowerCase();
+}
+
+/** A URI that may be shown: user name and password removed. */
+export function withoutCredentials(uri: string): string {
+  return uri.replace(/^([a-zA-Z][a-zA-Z0-9+.-]*:\/\/)[^/?#]*@/, "$1");
+}
+
+/**
+ * Understands a tracking or registry URI: `http:`, `https:`, `file:` or a plain path.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE` for anything else, naming the alternative.
+ */
+export function locateStore(uri: string): StoreLocation {
+  if (typeof uri !== "string") {
+    throw unsupported(String(uri), "pass a text, such as http://localhost:5000.");
+  }
+  const scheme = schemeOf(uri);
+  if (scheme === "http" || scheme === "https") return restLocation(uri);
+  if (/^(databricks|databricks-uc|uc|unity-catalog)(:|$)/.test(uri)) {
+    throw unsupported(uri, "use the URI of an MLflow server, such as http://localhost:5000.");
+  }
+  if (scheme === undefined || scheme === "file") {
+    const files = currentRuntime().files;
+    if (files === undefined) {
+      throw unsupported(
+        uri,
+        "there are no local files in this runtime; use the URI of an MLflow server, such as http://localhost:5000.",
+      );
+    }
+    if (uri.trim() === "") throw unsupported(uri, "pass a folder or the URI of an MLflow server.");
+    if (scheme === undefined) return { kind: "files", uri: trimSlash(files.toFileUri(uri)) };
+    const relative = /^file:(?!\/)(.+)$/.exec(uri)?.[1];
+    const absolute = relative === undefined ? normalizedFileUri(uri) : files.toFileUri(relative);
+    return { kind: "files", uri: trimSlash(absolute) };
+  }
+  if (/^(sqlite|mysql|postgresql|postgres|mssql|oracle)(\+.*)?$/.test(scheme)) {
+    throw unsupported(
+      uri,
+      `start a server in front of the database (mlflow server --backend-store-uri <that URI>) and use its address, such as http://localhost:5000.`,
+    );
+  }
+  throw unsupported(
+    uri,
+    "use the URI of an MLflow server (http:// or https://), a file: URI, or a folder.",
+  );
+}
+
+function restLocation(uri: string): StoreLocation {
+  let parsed: URL;
+  try {
+    parsed = new URL(uri);
+  } catch {
+    throw unsupported(uri, "it is not a valid URL; use one such as http://localhost:5000.");
+  }
+  const username = decodeURIComponent(parsed.username);
+  const password = decodeURIComponent(parsed.password);
+  return {
+    kind: "rest",
+    uri: trimSlash(`${parsed.protocol}//${parsed.host}${parsed.pathname}`),
+    username: username === "" ? undefined : username,
+    password: password === "" ? undefined : password,
+  };
+}
+
+function normalizedFileUri(uri: string): string {
+  const parsed = new URL(uri);
+  if (parsed.host !== "" && parsed.host !== "localhost") {
+    throw unsupported(uri, "a file: URI cannot name a host; write file:///path/to/folder.");
+  }
+  return `file://${parsed.pathname}`;
+}
+
+function trimSlash(uri: string): string {
+  return uri.replace(/(?<!\/)\/+$/, "");
+}
+
+function unsupported(uri: string, advice: string): MlflowError {
+  return new MlflowError(
+    "INVALID_PARAMETER_VALUE",
+    `This client cannot use the tracking or registry URI '${withoutCredentials(uri)}': ${advice}`,
+  );
+}
+
+let chosenTrackingUri: string | undefined;
+let chosenRegistryUri: string | undefined;
+
+/** Sets the tracking URI of this process; checked at once. */
+export function setTrackingUri(uri: string): void {
+  locateStore(uri);
+  chosenTrackingUri = uri;
+}
+
+/**
+ * The tracking URI in force: the one set, else `MLFLOW_TRACKING_URI`, else the folder `./mlruns`
+ * where there are local files. Throws MlflowError `INVALID_PARAMETER_VALUE` when there is none.
+ */
+export function getTrackingUri(): string {
+  const uri = chosenTrackingUri ?? environmentVariable("MLFLOW_TRACKING_URI");
+  if (uri !== undefined) return uri;
+  const files = currentRuntime().files;
+  if (files !== undefined) return files.toFileUri("mlruns");
+  throw new MlflowError(
+    "INVALID_PARAMETER_VALUE",
+    "No tracking URI is set. Call setTrackingUri() with the address of an MLflow server, such as http://localhost:5000.",
+  );
+}
+
+/** Sets the model registry's URI of this process; checked at once. */
+export function setRegistryUri(uri: string): void {
+  locateStore(uri);
+  chosenRegistryUri = uri;
+}
+
+/** The registry URI in force: the one set, else `MLFLOW_REGISTRY_URI`, else the tracking URI. */
+export function getRegistryUri(): string {
+  return explicitRegistryUri() ?? getTrackingUri();
+}
+
+/** The registry URI somebody asked for; undefined means the tracking URI serves. */
+export function explicitRegistryUri(): string | undefined {
+  return chosenRegistryUri ?? environmentVariable("MLFLOW_REGISTRY_URI");
+}
