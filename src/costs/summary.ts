@@ -1,0 +1,174 @@
+// The cost summary a person or program reads, made from the engine's exact totals.
+import { attoToUsd, type EngineSummary, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
+
+/** How one type of operation was used. Latencies in ms; absent when none was measured. */
+export interface OperationUsage {
+  readonly count: number;
+  readonly errorCount: number;
+  /** What the calls carried: metrics, params and tags of a batch. */
+  readonly items: number;
+  readonly latencyP50?: number;
+  readonly latencyP95?: number;
+  readonly latencyP99?: number;
+}
+
+/** One run with its place in the hierarchy. Amounts are USD, the exact ones decimal text. */
+export interface RunCost {
+  readonly runId: string;
+  readonly runName?: string;
+  readonly parentRunId?: string;
+  readonly experiment?: string;
+  readonly team?: string;
+  readonly project?: string;
+  readonly customer?: string;
+  /** Booked on this run itself. */
+  readonly ownCost: number;
+  readonly ownCostExact: string;
+  /** Its own and its children's. */
+  readonly inclusiveCost: number;
+  readonly inclusiveCostExact: string;
+  readonly operationCount: number;
+  readonly errorCount: number;
+}
+
+/** Something counted whose price is unknown: it is in no total, and not taken for 0. */
+export interface UnpricedUsage {
+  readonly operation: string;
+  /** Meter without a rate; absent when the call itself has no price. */
+  readonly meter?: string;
+  readonly count: number;
+  /** In the meter's unit, bytes for storage. */
+  readonly quantity: number;
+}
+
+/** USD by name. */
+export type CostRecord = Readonly<Record<string, number>>;
+
+/**
+ * Who spent what. Amounts are USD for display; `totalCostExact` is exact. Every `costBy…` record sums
+ * to the total: what has no value in a dimension is under `"(unattributed)"`.
+ */
+export interface MlflowCostSummary {
+  readonly totalCost: number;
+  readonly totalCostExact: string;
+  /** Calls that succeeded and changed something; a batch is one. */
+  readonly operationCount: number;
+  /** Runs started. */
+  readonly runCount: number;
+  readonly errorCount: number;
+  readonly totalStorageBytes: number;
+  readonly costByExperiment: CostRecord;
+  readonly costByTeam: CostRecord;
+  readonly costByProject: CostRecord;
+  readonly costByCustomer: CostRecord;
+  readonly costByEnvironment: CostRecord;
+  readonly costByCostCenter: CostRecord;
+  readonly costByOperationType: CostRecord;
+  /** Storage by backend; what is no storage is under `"(unattributed)"`. */
+  readonly costByStorageBackend: CostRecord;
+  /** Each run's own cost, by run id; parents with their children are in `runs`. */
+  readonly costByRun: CostRecord;
+  readonly costByModel: CostRecord;
+  readonly runs: readonly RunCost[];
+  readonly operations: Readonly<Record<string, OperationUsage>>;
+  readonly storage: Readonly<Record<string, { readonly bytes: number; readonly files: number }>>;
+  readonly unpriced: readonly UnpricedUsage[];
+}
+
+/** What only the host knows: names for the ids that the ledger is kept by. */
+export interface SummaryNames {
+  experimentName(experimentId: string): string | undefined;
+  runName(runId: string): string | undefined;
+}
+
+const STORAGE = "storage.";
+
+/** Atto-USD as a number for display, by way of exact text. */
+export function usdNumber(atto: bigint): number {
+  return Number(attoToUsd(atto));
+}
+
+function record(
+  amounts: Readonly<Record<string, bigint>>,
+  rename = (key: string) => key,
+): CostRecord {
+  const sums = new Map<string, bigint>();
+  for (const [key, amount] of Object.entries(amounts)) {
+    const name = rename(key);
+    sums.set(name, (sums.get(name) ?? 0n) + amount);
+  }
+  return Object.fromEntries([...sums].map(([name, amount]) => [name, usdNumber(amount)]));
+}
+
+function backendOf(meter: string): string {
+  return meter.startsWith(STORAGE) ? meter.slice(STORAGE.length) : UNATTRIBUTED;
+}
+
+function runCost(run: RunTotal, names: SummaryNames): RunCost {
+  const runName = names.runName(run.runId);
+  const experiment = run.experiment && (names.experimentName(run.experiment) ?? run.experiment);
+  return {
+    runId: run.runId,
+    ...(runName !== undefined && { runName }),
+    ...(run.parentRunId !== undefined && { parentRunId: run.parentRunId }),
+    ...(experiment !== undefined && { experiment }),
+    ...(run.team !== undefined && { team: run.team }),
+    ...(run.project !== undefined && { project: run.project }),
+    ...(run.customer !== undefined && { customer: run.customer }),
+    ownCost: usdNumber(run.own),
+    ownCostExact: attoToUsd(run.own),
+    inclusiveCost: usdNumber(run.inclusive),
+    inclusiveCostExact: attoToUsd(run.inclusive),
+    operationCount: run.operations,
+    errorCount: run.errors,
+  };
+}
+
+/** Turns the engine's exact totals into the summary of the guide. */
+export function toCostSummary(engine: EngineSummary, names: SummaryNames): MlflowCostSummary {
+  const storage = Object.entries(engine.meters)
+    .filter(([meter]) => meter.startsWith(STORAGE))
+    .map(([meter, { quantity, count }]) => [
+      backendOf(meter),
+      { bytes: Number(quantity), files: count },
+    ]);
+  const operations = Object.entries(engine.operations).map(([name, usage]) => [
+    name,
+    {
+      count: usage.count,
+      errorCount: usage.errors,
+      items: usage.items,
+      ...(usage.latency && {
+        latencyP50: usage.latency.p50,
+        latencyP95: usage.latency.p95,
+        latencyP99: usage.latency.p99,
+      }),
+    },
+  ]);
+  const bytes = Object.entries(engine.meters).reduce(
+    (sum, [meter, { quantity }]) => (meter.startsWith(STORAGE) ? sum + quantity : sum),
+    0n,
+  );
+  return {
+    totalCost: usdNumber(engine.total),
+    totalCostExact: attoToUsd(engine.total),
+    operationCount: engine.operationCount,
+    runCount: engine.operations.create_run?.count ?? 0,
+    errorCount: engine.errorCount,
+    totalStorageBytes: Number(bytes),
+    costByExperiment: record(engine.byExperiment, (id) => names.experimentName(id) ?? id),
+    costByTeam: record(engine.byTeam),
+    costByProject: record(engine.byProject),
+    costByCustomer: record(engine.byCustomer),
+    costByEnvironment: record(engine.byEnvironment),
+    costByCostCenter: record(engine.byCostCenter),
+    costByOperationType: record(engine.byOperationType),
+    costByStorageBackend: record(engine.byMeter, backendOf),
+    costByRun: record(engine.byRun),
+    costByModel: record(engine.byModel),
+    runs: engine.runs.map((run) => runCost(run, names)),
+    operations: Object.fromEntries(operations),
+    storage: Object.fromEntries(storage),
+    unpriced: engine.unpriced.map((usage) => ({ ...usage, quantity: Number(usage.quantity) })),
+  };
+}

@@ -1,0 +1,425 @@
+// Decides, prices and books one operation around its call; keeps what is known of runs and experiments.
+import { type Attributes, diag, type Span } from "@opentelemetry/api";
+import { storageBackend, storageMeter } from "../costs/storage-backend.js";
+import type { SummaryNames } from "../costs/summary.js";
+import { type Engine, EngineError, FLAGS } from "../engine/index.js";
+import { MLFLOW } from "../telemetry/semantics.js";
+import { SpanEmitter } from "../telemetry/spans.js";
+import type { GovernanceAttributes } from "./attribution.js";
+import type { Configuration, Logger } from "./configuration.js";
+import type { Operation, Outcome, StartedRun } from "./operation.js";
+import { pricedEngine } from "./pricing.js";
+
+/** What is known of a run. Amounts in atto-USD. */
+interface RunState {
+  readonly node: number;
+  readonly attributes: GovernanceAttributes;
+  readonly started: StartedRun;
+  readonly parent: RunState | undefined;
+  /** Held when the run was created; 0 for a run that began elsewhere. */
+  readonly reserved: bigint;
+  own: bigint;
+  inclusive: bigint;
+  /** The part of `own` that operation spans carry; the run's span carries the rest. */
+  emitted: bigint;
+  span: Span | undefined;
+  failure: unknown;
+}
+
+/** An operation between its decision and its settlement. */
+export interface Pending {
+  readonly operation: Operation;
+  readonly attributes: GovernanceAttributes;
+  readonly operationId: number;
+  readonly meter: number;
+  readonly quantity: number;
+  readonly run: RunState | undefined;
+  node: number;
+  /** Absent when no reservation could be held; the operation is then booked in one call. */
+  readonly ticket: number | undefined;
+  readonly reserved: bigint;
+  /** Milliseconds since 1970, and the monotonic clock at the same instant. */
+  readonly startMs: number;
+  readonly startMark: number;
+}
+
+/** What governance keeps in memory of scopes and names before it starts anew. */
+const CACHE_MAX = 4096;
+
+const ENDED = ["FINISHED", "FAILED", "KILLED"];
+
+/** One ledger and its telemetry: an adapter has exactly one. */
+export class Governor implements SummaryNames {
+  readonly engine: Engine;
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  /** Internal failures that were kept from the user's program. */
+  containedFailures = 0;
+
+  readonly #spans: SpanEmitter;
+  readonly #runs = new Map<string, RunState>();
+  readonly #runNames = new Map<string, string>();
+  readonly #experimentNames = new Map<string, string>();
+  readonly #scopes = new Map<string, number>();
+  readonly #learned = new Map<string, StartedRun>();
+  readonly #runLimit: number;
+  #runsStarted = 0;
+
+  constructor(configuration: Configuration, version: string) {
+    this.configuration = configuration;
+    this.logger = configuration.logger ?? diag.createComponentLogger({ namespace: "genops" });
+    this.#runLimit = configuration.runCapacity ?? 65_536;
+    this.engine = pricedEngine(configuration.pricing, {
+      runs: this.#runLimit,
+      samplingRate: configuration.samplingRate,
+      seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+    });
+    this.#spans = new SpanEmitter(configuration.tracerProvider, version);
+    this.tick();
+  }
+
+  // ── what is known ──────────────────────────────────────────────────────────────────────────────
+
+  /** Runs started under this ledger. */
+  get runCount(): number {
+    return this.#runsStarted;
+  }
+
+  experimentName(experimentId: string): string | undefined {
+    return this.#experimentNames.get(experimentId);
+  }
+
+  runName(runId: string): string | undefined {
+    return this.#runNames.get(runId);
+  }
+
+  /** The open span of a run, for work that belongs below it. */
+  runSpan(runId: string): Span | undefined {
+    return this.#runs.get(runId)?.span;
+  }
+
+  /** Learns an experiment's name from a reply that passes. */
+  learnExperiment(experimentId: string, name: string): void {
+    if (this.#experimentNames.size >= this.#runLimit) this.#experimentNames.clear();
+    this.#experimentNames.set(experimentId, name);
+  }
+
+  /** Learns of a run that began elsewhere, so that what is written to it finds its experiment. */
+  learnRun(started: StartedRun): void {
+    if (this.#runs.has(started.runId)) return;
+    if (this.#learned.size >= CACHE_MAX) this.#learned.clear();
+    this.#learned.set(started.runId, started);
+  }
+
+  /** Notes why a run is about to be ended as failed. */
+  noteFailure(runId: string, error: unknown): void {
+    const run = this.#runs.get(runId);
+    if (run) run.failure = error;
+  }
+
+  /** Moves the ledger's clock to now; reading the day's usage needs it too. */
+  tick(): void {
+    try {
+      this.engine.tick(Date.now());
+    } catch (error) {
+      // The host's clock leapt: what follows is booked to the last day known.
+      this.contain(error);
+    }
+  }
+
+  /** Keeps an internal failure from the user's program: counted, and told once. */
+  contain(error: unknown): void {
+    this.containedFailures++;
+    if (this.containedFailures > 1) return;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.logger.warn(
+      `genops: an internal failure was contained, the program goes on; later ones are only counted. ${text}`,
+    );
+  }
+
+  // ── before the call ────────────────────────────────────────────────────────────────────────────
+
+  /** Decides and reserves. `attributes` pay unless the run that is written already has a payer. */
+  begin(operation: Operation, attributes: GovernanceAttributes): Pending {
+    this.tick();
+    const engine = this.engine;
+    const operationId = engine.operation(operation.name);
+    const changes = engine.operations[operationId]?.counted === true;
+    const run = this.#runOf(operation.runId, attributes, changes);
+    const payer = run?.attributes ?? attributes;
+    const node = run?.node ?? this.#scope(operation, attributes);
+    let meter = 0;
+    let quantity = 0;
+    if (operation.upload) {
+      const { artifactUri, sizeBytes } = operation.upload;
+      const backend = storageBackend(artifactUri, this.configuration.storageBackends);
+      meter = engine.meter(storageMeter(backend));
+      quantity = sizeBytes;
+    }
+    const held = engine.reserve(node, operationId, meter, quantity);
+    return {
+      operation,
+      attributes: payer,
+      operationId,
+      meter,
+      quantity,
+      run,
+      node,
+      ticket: typeof held === "number" ? held : undefined,
+      reserved: typeof held === "number" ? engine.lastReserved() : 0n,
+      startMs: Date.now(),
+      startMark: performance.now(),
+    };
+  }
+
+  #runOf(
+    runId: string | undefined,
+    attributes: GovernanceAttributes,
+    changes: boolean,
+  ): RunState | undefined {
+    if (runId === undefined) return undefined;
+    const known = this.#runs.get(runId);
+    // Reading a run of somebody else's does not make it ours.
+    if (known !== undefined || !changes) return known;
+    return this.#openRun(this.#learned.get(runId) ?? { runId }, attributes, 0n);
+  }
+
+  #openRun(
+    started: StartedRun,
+    attributes: GovernanceAttributes,
+    reserved: bigint,
+  ): RunState | undefined {
+    let node: number;
+    try {
+      node = this.engine.openRun({
+        runId: started.runId,
+        parentRunId: started.parentRunId,
+        experiment: started.experimentId,
+        ...attributes,
+      });
+    } catch (error) {
+      // Known to the ledger under another payer, and forgotten here: its cost goes to a scope instead.
+      if (error instanceof EngineError && error.code === "ATTRIBUTION_IMMUTABLE") return undefined;
+      throw error;
+    }
+    const state: RunState = {
+      node,
+      attributes,
+      started,
+      parent: started.parentRunId === undefined ? undefined : this.#runs.get(started.parentRunId),
+      reserved,
+      own: 0n,
+      inclusive: 0n,
+      emitted: 0n,
+      span: undefined,
+      failure: undefined,
+    };
+    this.#makeRoom();
+    this.#runs.set(started.runId, state);
+    if (started.runName !== undefined) this.#runNames.set(started.runId, started.runName);
+    return state;
+  }
+
+  #makeRoom(): void {
+    if (this.#runs.size < this.#runLimit) return;
+    for (const [runId, state] of this.#runs) {
+      if (state.span !== undefined) continue;
+      this.#runs.delete(runId);
+      this.#runNames.delete(runId);
+      return;
+    }
+  }
+
+  /** The node for what has no run; the same work under the same payer shares one. */
+  #scope(operation: Operation, attributes: GovernanceAttributes): number {
+    const parent =
+      operation.parentRunId === undefined ? undefined : this.#runs.get(operation.parentRunId);
+    const experiment = parent?.started.experimentId ?? operation.experimentId;
+    const payer = parent?.attributes ?? attributes;
+    const key = JSON.stringify([
+      parent?.node,
+      experiment,
+      operation.modelName,
+      payer.team,
+      payer.project,
+      payer.customerId,
+      payer.environment,
+      payer.costCenter,
+    ]);
+    const known = this.#scopes.get(key);
+    if (known !== undefined) return known;
+    const scope = this.engine.openScope({
+      parent: parent?.node,
+      experiment,
+      model: operation.modelName,
+      ...payer,
+    });
+    if (this.#scopes.size >= CACHE_MAX) this.#scopes.clear();
+    this.#scopes.set(key, scope);
+    return scope;
+  }
+
+  // ── after the call ─────────────────────────────────────────────────────────────────────────────
+
+  /** Books what the call really took, on what it brought into being. */
+  succeed(pending: Pending, outcome: Outcome): void {
+    const elapsed = performance.now() - pending.startMark;
+    const run = this.#assign(pending, outcome);
+    const flags =
+      pending.ticket === undefined
+        ? this.engine.record(
+            pending.node,
+            pending.operationId,
+            pending.meter,
+            pending.quantity,
+            pending.operation.items,
+          )
+        : this.engine.settle(pending.ticket, "ok", elapsed, pending.operation.items);
+    const cost = this.engine.lastCost();
+    this.#book(run, cost);
+    const endMs = pending.startMs + elapsed;
+    if (outcome.startedRun && run) {
+      this.#startSpan(run, pending.startMs);
+      return;
+    }
+    if (outcome.endedRun && ENDED.includes(outcome.endedRun.status)) {
+      this.#endRun(outcome.endedRun.runId, outcome.endedRun.status, endMs);
+      return;
+    }
+    this.#emit(pending, run, flags, cost, endMs, outcome);
+  }
+
+  /** Counts an error, which costs nothing. */
+  fail(pending: Pending, error: unknown): void {
+    const elapsed = performance.now() - pending.startMark;
+    if (pending.ticket === undefined) return;
+    const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
+    this.#emit(pending, pending.run, flags, 0n, pending.startMs + elapsed, {}, error);
+  }
+
+  /** Moves the reservation to the run or experiment that the call has created. */
+  #assign(pending: Pending, outcome: Outcome): RunState | undefined {
+    if (outcome.startedRun) {
+      this.#runsStarted++;
+      const run = this.#openRun(outcome.startedRun, pending.attributes, pending.reserved);
+      if (run) this.#move(pending, run.node);
+      return run;
+    }
+    if (outcome.createdExperimentId !== undefined) {
+      const created = { ...pending.operation, experimentId: outcome.createdExperimentId };
+      this.#move(pending, this.#scope(created, pending.attributes));
+    }
+    return pending.run;
+  }
+
+  #move(pending: Pending, node: number): void {
+    if (pending.ticket !== undefined) this.engine.assign(pending.ticket, node);
+    pending.node = node;
+  }
+
+  #book(run: RunState | undefined, cost: bigint): void {
+    if (run === undefined || cost === 0n) return;
+    run.own += cost;
+    for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
+      above.inclusive += cost;
+    }
+  }
+
+  // ── telemetry ──────────────────────────────────────────────────────────────────────────────────
+
+  #startSpan(run: RunState, startMs: number): void {
+    run.span = this.#spans.startRun({
+      startMs,
+      reserved: run.reserved,
+      attributes: run.attributes,
+      mlflow: this.#runAttributes(run),
+      parentSpan: run.parent?.span,
+    });
+  }
+
+  #endRun(runId: string, status: string, endMs: number): void {
+    const run = this.#runs.get(runId);
+    if (run === undefined) return;
+    this.engine.finishRun(run.node);
+    if (run.span === undefined) return;
+    this.#spans.endRun(run.span, {
+      endMs,
+      reserved: run.reserved,
+      actual: run.own - run.emitted,
+      own: run.own,
+      inclusive: run.inclusive,
+      failed: status !== "FINISHED",
+      error: run.failure,
+    });
+    run.emitted = run.own;
+    run.span = undefined;
+  }
+
+  #emit(
+    pending: Pending,
+    run: RunState | undefined,
+    flags: number,
+    cost: bigint,
+    endMs: number,
+    outcome: Outcome,
+    error?: unknown,
+  ): void {
+    // Without an open run span nothing else would carry the cost, so it is never sampled away.
+    const orphaned = cost > 0n && run?.span === undefined;
+    if ((flags & FLAGS.sampled) === 0 && !orphaned) return;
+    if (run) run.emitted += cost;
+    const operation = this.engine.operations[pending.operationId];
+    this.#spans.emitOperation({
+      name: pending.operation.name,
+      class: operation?.class ?? "other",
+      startMs: pending.startMs,
+      endMs,
+      reserved: pending.reserved,
+      actual: cost,
+      priced: pending.reserved > 0n || cost > 0n,
+      attributes: pending.attributes,
+      mlflow: this.#operationAttributes(pending.operation, run, outcome),
+      error,
+      runSpan: run?.span ?? this.runSpan(pending.operation.parentRunId ?? ""),
+    });
+  }
+
+  #runAttributes(run: RunState): Attributes {
+    const { runId, runName, parentRunId, experimentId, artifactUri } = run.started;
+    return this.#mlflowAttributes({
+      [MLFLOW.runId]: runId,
+      [MLFLOW.runName]: runName,
+      [MLFLOW.parentRunId]: parentRunId,
+      [MLFLOW.experimentId]: experimentId,
+      [MLFLOW.artifactUri]: artifactUri,
+    });
+  }
+
+  #operationAttributes(
+    operation: Operation,
+    run: RunState | undefined,
+    outcome: Outcome,
+  ): Attributes {
+    return this.#mlflowAttributes({
+      ...(run && this.#runAttributes(run)),
+      [MLFLOW.runId]: operation.runId ?? operation.parentRunId,
+      [MLFLOW.experimentId]:
+        run?.started.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
+      [MLFLOW.modelName]: operation.modelName,
+      [MLFLOW.modelVersion]: outcome.modelVersion ?? operation.modelVersion,
+      [MLFLOW.modelStage]: outcome.modelStage ?? operation.modelStage,
+      ...(operation.upload && { [MLFLOW.artifactUri]: operation.upload.artifactUri }),
+    });
+  }
+
+  #mlflowAttributes(given: Readonly<Record<string, unknown>>): Attributes {
+    const attributes: Attributes = {};
+    for (const [name, value] of Object.entries(given)) {
+      if (typeof value === "string" && value !== "") attributes[name] = value;
+    }
+    const experimentId = attributes[MLFLOW.experimentId];
+    const name = typeof experimentId === "string" ? this.experimentName(experimentId) : undefined;
+    if (name !== undefined) attributes[MLFLOW.experimentName] = name;
+    return attributes;
+  }
+}

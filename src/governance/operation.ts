@@ -1,0 +1,40 @@
+// One operation as governance sees it: what it is, what it touches, how much. Every way in makes the same.
+
+/** Made by an instrumentation before the call runs. */
+export interface Operation {
+  /** Name in the engine's table, for example `log_batch`. */
+  readonly name: string;
+  /** The run that is written, when there is one. */
+  readonly runId?: string | undefined;
+  /** The run above what is written: registry work is told which run a model came from. */
+  readonly parentRunId?: string | undefined;
+  readonly experimentId?: string | undefined;
+  readonly modelName?: string | undefined;
+  readonly modelVersion?: string | undefined;
+  readonly modelStage?: string | undefined;
+  /** Bytes kept, and where. */
+  readonly upload?: { readonly artifactUri: string; readonly sizeBytes: number } | undefined;
+  /** What a batch carries; 1 for a single call. */
+  readonly items: number;
+}
+
+/** A run that a call has brought into being. */
+export interface StartedRun {
+  readonly runId: string;
+  readonly runName?: string | undefined;
+  readonly parentRunId?: string | undefined;
+  readonly experimentId?: string | undefined;
+  readonly artifactUri?: string | undefined;
+}
+
+/** What a reply teaches. */
+export interface Outcome {
+  /** Set by the call that creates a run. */
+  readonly startedRun?: StartedRun | undefined;
+  /** Set by the call that creates an experiment. */
+  readonly createdExperimentId?: string | undefined;
+  /** Set by the call that ends a run. */
+  readonly endedRun?: { readonly runId: string; readonly status: string } | undefined;
+  readonly modelVersion?: string | undefined;
+  readonly modelStage?: string | undefined;
+}

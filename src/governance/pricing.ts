@@ -1,0 +1,193 @@
+// The price list as a user gives it → the engine's prices; and what a single operation would cost.
+
+import { storageMeter } from "../costs/storage-backend.js";
+import {
+  createEngine,
+  type Decimal,
+  type Engine,
+  EngineError,
+  type EnginePrices,
+  GIB_MONTH,
+  type MeterRate,
+} from "../engine/index.js";
+import { ConfigurationError } from "./errors.js";
+import { nearest, rejectUnknown } from "./option-names.js";
+
+/** Prices in USD, as numbers or decimal text; what is left out keeps its default. */
+export interface Pricing {
+  /** One tracking write: a metric, param, tag or batch, a run's start, an experiment's change. 0.0001. */
+  readonly trackingApiCall?: Decimal;
+  /** One registry write. 0.0005. */
+  readonly registryOperation?: Decimal;
+  /** Backend → USD per GiB-month (30 days): local 0, s3 0.023, azure 0.020, gcs 0.020. */
+  readonly storage?: Readonly<Record<string, Decimal>>;
+  /** Days that stored bytes are charged for when they are written. 1. */
+  readonly storageDays?: Decimal;
+  /** Operation name → USD per call, for single operations of the table. */
+  readonly operations?: Readonly<Record<string, Decimal>>;
+}
+
+const DEFAULT_STORAGE: Readonly<Record<string, Decimal>> = {
+  local: "0",
+  s3: "0.023",
+  azure: "0.020",
+  gcs: "0.020",
+};
+const DEFAULT_TRACKING_PRICE = "0.0001";
+const DEFAULT_REGISTRY_PRICE = "0.0005";
+
+function tablePrices(): { name: string; price: string | null }[] {
+  // The table lives in the engine; the smallest one there is tells it.
+  return [
+    ...createEngine({ runs: 1, tuples: 16, names: 64, nameBytes: 1024, reservations: 1 })
+      .operations,
+  ];
+}
+
+/** @throws {ConfigurationError} naming the price at fault. */
+export function enginePrices(pricing: Pricing): EnginePrices {
+  rejectUnknown(
+    pricing,
+    ["trackingApiCall", "registryOperation", "storage", "storageDays", "operations"],
+    "pricing",
+  );
+  const table = tablePrices();
+  const operations: Record<string, Decimal> = {};
+  const replace = (from: string, to: Decimal | undefined) => {
+    if (to === undefined) return;
+    for (const { name, price } of table) if (price === from) operations[name] = to;
+  };
+  replace(DEFAULT_TRACKING_PRICE, pricing.trackingApiCall);
+  replace(DEFAULT_REGISTRY_PRICE, pricing.registryOperation);
+  rejectUnknown(
+    pricing.operations ?? {},
+    table.map(({ name }) => name),
+    "pricing.operations",
+  );
+  Object.assign(operations, pricing.operations);
+
+  const meters: Record<string, MeterRate> = {};
+  for (const [backend, price] of Object.entries({ ...DEFAULT_STORAGE, ...pricing.storage })) {
+    meters[storageMeter(backend)] = {
+      price,
+      per: GIB_MONTH,
+      ...(pricing.storageDays !== undefined && { times: pricing.storageDays }),
+    };
+  }
+  return { operations, meters };
+}
+
+/** Makes the ledger's engine, its price errors told as errors of the configuration. */
+export function pricedEngine(
+  pricing: Pricing,
+  options: { readonly runs?: number; readonly samplingRate: number; readonly seed: number },
+): Engine {
+  try {
+    return createEngine({ ...options, prices: enginePrices(pricing) });
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new ConfigurationError(
+      "INVALID_OPTION",
+      error.field
+        .replace(/^prices\.meters\.storage\./, "pricing.storage.")
+        .replace(/^prices\./, "pricing."),
+      error.value,
+      error.message
+        .replace(/prices\.meters\.storage\./g, "pricing.storage.")
+        .replace(/\bprices\./g, "pricing."),
+    );
+  }
+}
+
+/** An operation to be priced without being run. */
+export interface CostQuestion {
+  /** Name in the table (`log_batch`), or of the fluent function (`logParam`, `log_model`, `register_model`). */
+  readonly operationType: string;
+  /** MiB, not negative. */
+  readonly artifactSizeMb?: number;
+  /** MiB, not negative. */
+  readonly modelSizeMb?: number;
+  /** Bytes, not negative; instead of the two above. */
+  readonly sizeBytes?: number;
+  /** `local` unless given. */
+  readonly storageBackend?: string;
+}
+
+// Names that people use for what is another operation on the wire.
+const FLUENT_NAMES: Readonly<Record<string, string>> = {
+  start_run: "create_run",
+  end_run: "update_run",
+  log_params: "log_batch",
+  log_metrics: "log_batch",
+  set_tags: "log_batch",
+  log_artifacts: "log_artifact",
+  log_text: "log_artifact",
+  log_dict: "log_artifact",
+  log_model: "log_artifact",
+  log_input: "log_inputs",
+  register_model: "create_model_version",
+};
+
+/** Bytes in the guide's MB, which is a MiB: 10 MB / 1024 is its GB. */
+const MIB = 2 ** 20;
+
+function sizeOf(question: CostQuestion): number {
+  for (const field of ["artifactSizeMb", "modelSizeMb", "sizeBytes"] as const) {
+    const value = question[field];
+    if (value === undefined) continue;
+    const bytes = field === "sizeBytes" ? value : value * MIB;
+    if (!Number.isFinite(bytes) || bytes < 0 || bytes > Number.MAX_SAFE_INTEGER) {
+      throw new ConfigurationError(
+        "INVALID_OPTION",
+        field,
+        value,
+        `${field}: ${value} is not a size; give a number from 0 up${field === "sizeBytes" ? ", in bytes" : ", in MiB"}`,
+      );
+    }
+    return Math.round(bytes);
+  }
+  return 0;
+}
+
+/**
+ * Atto-USD that an operation would cost.
+ * @throws {ConfigurationError} for an unknown operation or backend (their price is unknown, not 0) and
+ *   for a size that is none.
+ */
+export function priceOf(engine: Engine, question: CostQuestion): bigint {
+  rejectUnknown(
+    question,
+    ["operationType", "artifactSizeMb", "modelSizeMb", "sizeBytes", "storageBackend"],
+    "calculateCost",
+  );
+  const names = engine.operations.map(({ name }) => name);
+  const asked = String(question.operationType);
+  const snake = asked.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const name = FLUENT_NAMES[snake] ?? snake;
+  if (!names.includes(name)) {
+    const suggestion = nearest(snake, [...names, ...Object.keys(FLUENT_NAMES)]);
+    throw new ConfigurationError(
+      "INVALID_OPTION",
+      "operationType",
+      question.operationType,
+      `operationType: ${JSON.stringify(asked)} is no operation of MLflow${suggestion ? `; did you mean ${JSON.stringify(suggestion)}?` : ""}`,
+      suggestion,
+    );
+  }
+  const size = sizeOf(question);
+  const backend = question.storageBackend ?? "local";
+  const stores = name === "log_artifact" || size > 0;
+  const meter = stores ? engine.meters[storageMeter(backend)] : 0;
+  const price = meter === undefined ? undefined : engine.price(name, meter, stores ? size : 0);
+  if (price !== undefined) return price;
+  const backends = Object.keys(engine.meters).map((key) => key.replace(/^storage\./, ""));
+  throw new ConfigurationError(
+    "INVALID_OPTION",
+    meter === undefined ? "storageBackend" : "operationType",
+    meter === undefined ? backend : asked,
+    meter === undefined
+      ? `storageBackend: ${JSON.stringify(backend)} has no price; priced are ${backends.join(", ")}, others by pricing.storage`
+      : `operationType: ${JSON.stringify(asked)} has no price; set it in pricing.operations`,
+    meter === undefined ? nearest(backend, backends) : undefined,
+  );
+}

@@ -1,0 +1,23 @@
+// genops: a price, an owner and a limit on every MLflow operation. The part that runs anywhere.
+export { MlflowCostAggregator } from "./costs/aggregator.js";
+export type { StorageBackend, StorageBackendMap } from "./costs/storage-backend.js";
+export type {
+  CostRecord,
+  MlflowCostSummary,
+  OperationUsage,
+  RunCost,
+  UnpricedUsage,
+} from "./costs/summary.js";
+export type { GovernanceAttributes } from "./governance/attribution.js";
+export type { AdapterOptions, Logger } from "./governance/configuration.js";
+export { ConfigurationError, type ConfigurationErrorCode } from "./governance/errors.js";
+export type { CostQuestion, Pricing } from "./governance/pricing.js";
+export { MlflowError } from "./mlflow/errors.js";
+export type { ActiveRun } from "./mlflow/fluent.js";
+export {
+  type AdapterMetrics,
+  autoInstrumentMlflow,
+  GenOpsMlflowAdapter,
+  instrumentMlflow,
+  type TrackRunOptions,
+} from "./providers/mlflow/adapter.js";

@@ -1,0 +1,8 @@
+// genops on Node, Deno and Bun: the portable part, local files, and export from the environment.
+import "./mlflow/node.js";
+import { setTelemetryStarter } from "./telemetry/export.js";
+import { startOtlpExport } from "./telemetry/otlp-node.js";
+
+setTelemetryStarter(startOtlpExport);
+
+export * from "./index.js";

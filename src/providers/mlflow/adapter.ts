@@ -1,0 +1,258 @@
+// The main interface: governs MLflow, tracks runs, and tells what they cost.
+import { context, trace } from "@opentelemetry/api";
+import { MlflowCostAggregator } from "../../costs/aggregator.js";
+import { usdNumber } from "../../costs/summary.js";
+import {
+  ATTRIBUTES,
+  attributesOf,
+  type GovernanceAttributes,
+} from "../../governance/attribution.js";
+import { type AdapterOptions, configure } from "../../governance/configuration.js";
+import { ConfigurationError } from "../../governance/errors.js";
+import { Governor } from "../../governance/governor.js";
+import { rejectUnknown } from "../../governance/option-names.js";
+import { type CostQuestion, priceOf } from "../../governance/pricing.js";
+import {
+  endScope,
+  enterScope,
+  inScope,
+  install,
+  isInstalled,
+  uninstall,
+} from "../../instrumentation/mlflow-client.js";
+import {
+  type ActiveRun,
+  setRegistryUri,
+  setTrackingUri,
+  startRun,
+  withRun,
+} from "../../mlflow/fluent.js";
+import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
+import { VERSION } from "../../version.js";
+
+/** What a tracked run is, and what it overrides of the adapter's attributes. */
+export interface TrackRunOptions extends GovernanceAttributes {
+  /** Made when it does not exist yet. The active experiment when left out. */
+  readonly experimentName?: string | undefined;
+  readonly runName?: string | undefined;
+  /** Run above this one; the run that is active, when left out. */
+  readonly parentRunId?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The quick numbers. */
+export interface AdapterMetrics {
+  /** USD booked to the current UTC day, for display. */
+  readonly dailyUsage: number;
+  /** Calls that succeeded and changed something, since the adapter was made; a batch is one. */
+  readonly operationCount: number;
+  /** Runs started. */
+  readonly runCount: number;
+}
+
+const RUN_OPTIONS = ["experimentName", "runName", "parentRunId", "tags", ...ATTRIBUTES];
+
+function checkRunOptions(options: TrackRunOptions): GovernanceAttributes {
+  if (typeof options !== "object" || options === null) {
+    throw new ConfigurationError(
+      "INVALID_OPTION",
+      "options",
+      options,
+      "trackMlflowRun: give an object, for example { experimentName, runName }",
+    );
+  }
+  rejectUnknown(options, RUN_OPTIONS, "trackMlflowRun");
+  return attributesOf(options, "trackMlflowRun");
+}
+
+/**
+ * Governs MLflow under one ledger. Several adapters side by side never mix: a run tracked by one is
+ * billed by that one; what no adapter tracks is billed by the one instrumented last.
+ */
+export class GenOpsMlflowAdapter {
+  /** Detailed costs: by run, experiment, team, project, customer and more. */
+  readonly costAggregator: MlflowCostAggregator;
+
+  readonly #governor: Governor;
+  readonly #trackingUri: string | undefined;
+  readonly #export: TelemetryExport | undefined;
+
+  /**
+   * @throws {ConfigurationError} for an unknown option or an impossible value; nothing was changed then.
+   */
+  constructor(options: AdapterOptions = {}, telemetry?: TelemetryExport) {
+    const configuration = configure(options);
+    this.#governor = new Governor(
+      telemetry && configuration.tracerProvider === undefined
+        ? { ...configuration, tracerProvider: telemetry.tracerProvider }
+        : configuration,
+      VERSION,
+    );
+    this.#export = telemetry;
+    this.#trackingUri = configuration.trackingUri;
+    this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor);
+    // The fluent functions go where the adapter was told to.
+    if (configuration.trackingUri !== undefined) setTrackingUri(configuration.trackingUri);
+    if (configuration.registryUri !== undefined) setRegistryUri(configuration.registryUri);
+    const { team, project } = configuration.attributes;
+    if (team === undefined || project === undefined) {
+      this.#governor.logger.warn(
+        "Governance attributes not configured: set GENOPS_TEAM and GENOPS_PROJECT, or the options team and project; until then costs are under (unattributed)",
+      );
+    }
+  }
+
+  // ── tracking ───────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Runs `callback` inside a new MLflow run that this adapter governs, and answers its value. The run
+   * ends FINISHED, or FAILED when the callback throws, whose error comes through.
+   *
+   * @throws {ConfigurationError} for an unknown option, before anything is sent.
+   * @throws {MlflowError} when the store refuses the run.
+   */
+  trackMlflowRun<T>(
+    options: TrackRunOptions,
+    callback: (run: ActiveRun) => Promise<T> | T,
+  ): Promise<T>;
+  /**
+   * Opens a run for the rest of the block: `await using run = await adapter.trackMlflowRun({…})`. It
+   * ends FINISHED with the block; use the callback form to have errors mark it FAILED.
+   */
+  trackMlflowRun(options: TrackRunOptions): Promise<ActiveRun>;
+  trackMlflowRun<T>(
+    options: TrackRunOptions,
+    callback?: (run: ActiveRun) => Promise<T> | T,
+  ): Promise<T | ActiveRun> {
+    // Not an async function: the block form must enter its scope before anything is awaited.
+    try {
+      const overrides = checkRunOptions(options);
+      return callback === undefined
+        ? this.#openRun(options, overrides)
+        : inScope(this.#governor, overrides, () => this.#track(options, callback));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #runOptions(options: TrackRunOptions) {
+    const { experimentName, runName, parentRunId, tags } = options;
+    return {
+      nested: true,
+      ...(experimentName !== undefined && { experimentName }),
+      ...(runName !== undefined && { runName }),
+      ...(parentRunId !== undefined && { parentRunId }),
+      ...(tags !== undefined && { tags }),
+      ...(this.#trackingUri !== undefined && { trackingUri: this.#trackingUri }),
+    };
+  }
+
+  #track<T>(options: TrackRunOptions, callback: (run: ActiveRun) => Promise<T> | T): Promise<T> {
+    return withRun(this.#runOptions(options), async (run) => {
+      const span = this.#governor.runSpan(run.info.runId);
+      const inside = span ? trace.setSpan(context.active(), span) : context.active();
+      try {
+        return await context.with(inside, () => callback(run));
+      } catch (error) {
+        this.#governor.noteFailure(run.info.runId, error);
+        throw error;
+      }
+    });
+  }
+
+  #openRun(options: TrackRunOptions, overrides: GovernanceAttributes): Promise<ActiveRun> {
+    const scope = enterScope(this.#governor, overrides);
+    return startRun(this.#runOptions(options)).then(
+      (run) => {
+        const end = run[Symbol.asyncDispose].bind(run);
+        return Object.assign(run, {
+          [Symbol.asyncDispose]: async () => {
+            try {
+              await end();
+            } finally {
+              endScope(scope);
+            }
+          },
+        });
+      },
+      (error) => {
+        endScope(scope);
+        throw error;
+      },
+    );
+  }
+
+  // ── instrumentation ────────────────────────────────────────────────────────────────────────────
+
+  /** Governs every call of the MLflow client in this process. A second time changes nothing. */
+  instrumentFramework(): void {
+    install(this.#governor);
+  }
+
+  /** Gives the client back exactly as it was; open tracked runs stay governed to their end. */
+  uninstrumentFramework(): void {
+    uninstall(this.#governor);
+  }
+
+  /** Is this adapter governing the process? */
+  get isInstrumented(): boolean {
+    return isInstalled(this.#governor);
+  }
+
+  // ── costs ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** USD booked to the current UTC day, for display; it starts anew when the day ends. */
+  get dailyUsage(): number {
+    this.#governor.tick();
+    return usdNumber(this.#governor.engine.dayTotal());
+  }
+
+  /** Calls that succeeded and changed something; a batch is one. */
+  get operationCount(): number {
+    return this.#governor.engine.operationCount();
+  }
+
+  getMetrics(): AdapterMetrics {
+    return {
+      dailyUsage: this.dailyUsage,
+      operationCount: this.operationCount,
+      runCount: this.#governor.runCount,
+    };
+  }
+
+  /**
+   * USD that an operation would cost under this adapter's prices, for display.
+   * @throws {ConfigurationError} for an unknown operation, an unpriced backend or an impossible size.
+   */
+  calculateCost(question: CostQuestion): number {
+    return usdNumber(priceOf(this.#governor.engine, question));
+  }
+
+  /** Internal failures that were kept from the program, 0 when all is well. */
+  get containedFailures(): number {
+    return this.#governor.containedFailures;
+  }
+
+  /** Sends the telemetry that waits, when this adapter exports its own. Never rejects. */
+  async flush(): Promise<void> {
+    await this.#export?.flush();
+  }
+}
+
+/** Makes a configured adapter. Nothing is patched: the runs it tracks are governed all the same. */
+export function instrumentMlflow(options: AdapterOptions = {}): GenOpsMlflowAdapter {
+  return new GenOpsMlflowAdapter(options);
+}
+
+/**
+ * Governs the whole process, configured from the environment: `GENOPS_TEAM`, `GENOPS_PROJECT`,
+ * `MLFLOW_TRACKING_URI`, and spans to `OTEL_EXPORTER_OTLP_ENDPOINT` when that is set.
+ *
+ * @throws {ConfigurationError} for an impossible variable.
+ */
+export function autoInstrumentMlflow(): GenOpsMlflowAdapter {
+  const telemetry = startTelemetry((message) => console.warn(`genops: ${message}`));
+  const adapter = new GenOpsMlflowAdapter({}, telemetry);
+  adapter.instrumentFramework();
+  return adapter;
+}

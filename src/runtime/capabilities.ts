@@ -1,0 +1,131 @@
+// What the portable code needs from the runtime it happens to be in, without naming a runtime.
+
+/** A value that follows an asynchronous chain of calls, as TC39's AsyncContext.Variable does. */
+export interface AsyncContext<T> {
+  /** The value of the current chain, or undefined outside any. */
+  get(): T | undefined;
+  /** Runs `callback` and everything it starts with `value`; the caller's own value stays. */
+  run<R>(value: T, callback: () => R): R;
+  /** Sets the value for the rest of the current chain. Must be called before the first `await`. */
+  enter(value: T): void;
+}
+
+/** What is known about a path without opening it. */
+export interface FileStatus {
+  readonly kind: "file" | "directory" | "other";
+  /** Bytes of a file; 0 for a directory. */
+  readonly sizeBytes: number;
+}
+
+/** Reading local files, where the runtime has any. */
+export interface FileAccess {
+  /** Absolute `file:` URI of a path; a relative one starts at the working directory. */
+  toFileUri(path: string): string;
+  /** Last segment of a path. */
+  baseName(path: string): string;
+  /** A path inside a folder, from the `/`-separated name that `listFiles` returned. */
+  resolve(directory: string, relativePath: string): string;
+  /** Undefined when nothing is there. Symbolic links are followed. */
+  status(path: string): Promise<FileStatus | undefined>;
+  /** Every file below a folder, `/`-separated and sorted; links to folders are not followed. */
+  listFiles(directory: string): Promise<string[]>;
+  /** The first `sizeBytes` bytes of a file, read as they are asked for: memory stays constant. */
+  openFile(path: string, sizeBytes: number): ReadableStream<Uint8Array>;
+}
+
+/** One runtime's abilities; what a runtime lacks is left out. */
+export interface Runtime {
+  createAsyncContext?<T>(): AsyncContext<T>;
+  readonly files?: FileAccess;
+  /** Login name of the user the process runs as. */
+  userName?(): string | undefined;
+  /** Calls back when the process has nothing left to do, while it can still await. */
+  beforeExit?(callback: () => Promise<void>): void;
+}
+
+let installed: Runtime = {};
+
+/** Makes a runtime's abilities available. Called once by each entry point that needs them. */
+export function installRuntime(runtime: Runtime): void {
+  installed = runtime;
+}
+
+/** The abilities installed so far; an empty object in a runtime that has none. */
+export function currentRuntime(): Runtime {
+  return installed;
+}
+
+/**
+ * An asynchronous context. The runtime may be installed after this call: which mechanism is used
+ * is decided at each use. Without one, a plain stack serves; it is right for sequential code and
+ * cannot tell concurrent branches apart.
+ */
+export function createAsyncContext<T>(): AsyncContext<T> {
+  const stack = new StackContext<T>();
+  let native: AsyncContext<T> | undefined;
+  function mechanism(): AsyncContext<T> {
+    native ??= installed.createAsyncContext?.<T>();
+    return native ?? stack;
+  }
+  return {
+    get: () => mechanism().get(),
+    run: (value, callback) => mechanism().run(value, callback),
+    enter: (value) => mechanism().enter(value),
+  };
+}
+
+/** The fallback where the runtime cannot follow an asynchronous chain. */
+class StackContext<T> implements AsyncContext<T> {
+  readonly #entries: { value: T | undefined }[] = [{ value: undefined }];
+
+  get(): T | undefined {
+    return this.#entries.at(-1)?.value;
+  }
+
+  run<R>(value: T, callback: () => R): R {
+    const entry: { value: T | undefined } = { value };
+    this.#entries.push(entry);
+    const leave = (): void => {
+      const index = this.#entries.indexOf(entry);
+      if (index > 0) this.#entries.splice(index, 1);
+    };
+    let result: R;
+    try {
+      result = callback();
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    if (result instanceof Promise) {
+      result.then(leave, leave);
+    } else {
+      leave();
+    }
+    return result;
+  }
+
+  enter(value: T): void {
+    const top = this.#entries.at(-1);
+    if (top !== undefined) top.value = value;
+  }
+}
+
+interface ProcessLike {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly argv?: readonly string[];
+}
+
+function processLike(): ProcessLike | undefined {
+  return (globalThis as { process?: ProcessLike }).process;
+}
+
+/** An environment variable, or undefined where it is unset, empty, or there is no environment. */
+export function environmentVariable(name: string): string | undefined {
+  const value = processLike()?.env?.[name];
+  return value === undefined || value === "" ? undefined : value;
+}
+
+/** The script the process was started with, where there is such a thing. */
+export function mainScript(): string | undefined {
+  return processLike()?.argv?.[1];
+}

@@ -1,0 +1,26 @@
+// Zero-code export: started by a platform's entry where the environment asks for it.
+import type { TracerProvider } from "@opentelemetry/api";
+
+/** Takes a warning that a person should see. */
+export type Warn = (message: string) => void;
+
+/** A running export. */
+export interface TelemetryExport {
+  readonly tracerProvider: TracerProvider;
+  /** Sends what waits. Never rejects: what could not be sent is warned about. */
+  flush(): Promise<void>;
+}
+
+type Starter = (warn: Warn) => TelemetryExport | undefined;
+
+let starter: Starter | undefined;
+
+/** Tells how this platform starts an export. Called once by the platform's entry point. */
+export function setTelemetryStarter(start: Starter): void {
+  starter = start;
+}
+
+/** Starts the export that the `OTEL_*` environment asks for; undefined when it asks for none. */
+export function startTelemetry(warn: Warn): TelemetryExport | undefined {
+  return starter?.(warn);
+}

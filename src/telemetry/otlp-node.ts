@@ -1,0 +1,67 @@
+// OTLP over HTTP in Node, from packages that are installed only by those who want it.
+import { createRequire } from "node:module";
+import { ProxyTracerProvider, trace } from "@opentelemetry/api";
+import type * as OtlpExporter from "@opentelemetry/exporter-trace-otlp-proto";
+import type * as Resources from "@opentelemetry/resources";
+import type * as Sdk from "@opentelemetry/sdk-trace-base";
+import type { TelemetryExport, Warn } from "./export.js";
+
+const PACKAGES = [
+  "@opentelemetry/sdk-trace-base",
+  "@opentelemetry/resources",
+  "@opentelemetry/exporter-trace-otlp-proto",
+] as const;
+
+function wanted(): boolean {
+  const { env } = process;
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return false;
+  if (env.OTEL_TRACES_EXPORTER && env.OTEL_TRACES_EXPORTER !== "otlp") return false;
+  return Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT);
+}
+
+/** Has the program an OpenTelemetry SDK of its own? Then its provider is used, and nothing is started. */
+function hasProvider(): boolean {
+  const provider = trace.getTracerProvider();
+  if (!(provider instanceof ProxyTracerProvider)) return true;
+  return provider.getDelegate().constructor.name !== "NoopTracerProvider";
+}
+
+/** Starts a tracer provider of our own, registered nowhere, that sends protobuf to the collector. */
+export function startOtlpExport(warn: Warn): TelemetryExport | undefined {
+  if (!wanted() || hasProvider()) return undefined;
+  const require = createRequire(import.meta.url);
+  let sdk: typeof Sdk;
+  let resources: typeof Resources;
+  let exporter: typeof OtlpExporter;
+  try {
+    sdk = require(PACKAGES[0]);
+    resources = require(PACKAGES[1]);
+    exporter = require(PACKAGES[2]);
+  } catch (error) {
+    warn(
+      `OTEL_EXPORTER_OTLP_ENDPOINT is set, but the exporter is not installed, so no spans are sent: npm install ${PACKAGES.join(" ")} (${(error as Error).message.split("\n")[0]})`,
+    );
+    return undefined;
+  }
+  const protocol =
+    process.env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? process.env.OTEL_EXPORTER_OTLP_PROTOCOL;
+  if (protocol && protocol !== "http/protobuf") {
+    warn(`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is not supported here; http/protobuf is used`);
+  }
+  const resource = resources
+    .defaultResource()
+    .merge(resources.detectResources({ detectors: [resources.envDetector] }));
+  const provider = new sdk.BasicTracerProvider({
+    resource,
+    spanProcessors: [new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter())],
+  });
+  const flush = async () => {
+    try {
+      await provider.forceFlush();
+    } catch (error) {
+      warn(`spans could not be sent: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  process.once("beforeExit", () => void flush());
+  return { tracerProvider: provider, flush };
+}

@@ -1,0 +1,184 @@
+// Spans of runs and operations, with the attributes and events of the GenOps specification.
+import {
+  type Attributes,
+  type Context,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanOptions,
+  SpanStatusCode,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import { attoToUsd } from "../engine/index.js";
+import {
+  ATTRIBUTE_NAMES,
+  ATTRIBUTES,
+  type GovernanceAttributes,
+} from "../governance/attribution.js";
+import { ERROR_TYPE, EVENTS, GENOPS, PARTIAL, SPEC_VERSION } from "./semantics.js";
+
+/** Name of the tracer, as OpenTelemetry's instrumentation scope. */
+const SCOPE = "genops";
+
+/** An operation that has settled. Times in ms since 1970, amounts in atto-USD. */
+export interface OperationUnit {
+  /** MLflow's operation, for example `log_metric`. */
+  readonly name: string;
+  readonly class: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly reserved: bigint;
+  readonly actual: bigint;
+  /** Has it a price at all? What has none is a plain span, no governed unit. */
+  readonly priced: boolean;
+  readonly attributes: GovernanceAttributes;
+  readonly mlflow: Attributes;
+  readonly error?: unknown;
+  /** Span of its run, when that one is open. */
+  readonly runSpan?: Span | undefined;
+}
+
+/** A run that has begun. */
+export interface RunUnit {
+  readonly startMs: number;
+  readonly reserved: bigint;
+  readonly attributes: GovernanceAttributes;
+  readonly mlflow: Attributes;
+  readonly parentSpan?: Span | undefined;
+}
+
+/** How a run ended; `actual` is what no operation span of the run carries. */
+export interface RunEnd {
+  readonly endMs: number;
+  readonly reserved: bigint;
+  readonly actual: bigint;
+  readonly own: bigint;
+  readonly inclusive: bigint;
+  readonly failed: boolean;
+  readonly error?: unknown;
+}
+
+function usd(atto: bigint): number {
+  return Number(attoToUsd(atto));
+}
+
+function identity(attributes: GovernanceAttributes): Attributes {
+  const named: Attributes = {};
+  for (const name of ATTRIBUTES) {
+    const value = attributes[name];
+    if (value !== undefined) named[`genops.${ATTRIBUTE_NAMES[name]}`] = value;
+  }
+  // Nothing is filled in for what is not configured: the unit says that it is partial instead.
+  const complete = attributes.team && attributes.project && attributes.environment;
+  if (!complete) named[GENOPS.specConformance] = PARTIAL;
+  return named;
+}
+
+function declared(name: string, type: string, attributes: GovernanceAttributes): Attributes {
+  return {
+    [GENOPS.specVersion]: SPEC_VERSION,
+    [GENOPS.operationName]: name,
+    [GENOPS.operationType]: type,
+    [GENOPS.policyResult]: "ALLOWED",
+    [GENOPS.provider]: "mlflow",
+    [GENOPS.currency]: "USD",
+    ...identity(attributes),
+  };
+}
+
+function reservation(reserved: bigint): Attributes {
+  return { [GENOPS.reserved]: usd(reserved), [GENOPS.unit]: "USD" };
+}
+
+function reconciliation(reserved: bigint, actual: bigint): Attributes {
+  return {
+    ...reservation(reserved),
+    [GENOPS.actual]: usd(actual),
+    [GENOPS.delta]: usd(actual - reserved),
+  };
+}
+
+function fail(span: Span, error: unknown): void {
+  const named = error instanceof Error ? error : undefined;
+  const code = (error as { code?: unknown } | undefined)?.code;
+  span.setAttribute(ERROR_TYPE, typeof code === "string" ? code : (named?.name ?? "_OTHER"));
+  if (named) span.recordException(named);
+  span.setStatus({ code: SpanStatusCode.ERROR, ...(named && { message: named.message }) });
+}
+
+function below(parent: Span | undefined): Context {
+  return parent === undefined ? context.active() : trace.setSpan(ROOT_CONTEXT, parent);
+}
+
+/** Makes the spans of one adapter through the OpenTelemetry API. */
+export class SpanEmitter {
+  readonly #provider: Pick<TracerProvider, "getTracer">;
+  readonly #version: string;
+  #tracer: Tracer | undefined;
+
+  constructor(provider: TracerProvider | undefined, version: string) {
+    this.#provider = provider ?? trace;
+    this.#version = version;
+  }
+
+  /** Asked for when the first span is made, where a failing provider is contained. */
+  #start(name: string, options: SpanOptions, parent: Context): Span {
+    this.#tracer ??= this.#provider.getTracer(SCOPE, this.#version);
+    return this.#tracer.startSpan(name, options, parent);
+  }
+
+  /** A run is always a governed unit: its span opens with the first two phases told. */
+  startRun(unit: RunUnit): Span {
+    const span = this.#start(
+      "mlflow.run",
+      {
+        startTime: unit.startMs,
+        attributes: {
+          ...declared("mlflow.run", "run", unit.attributes),
+          ...reservation(unit.reserved),
+          ...unit.mlflow,
+        },
+      },
+      below(unit.parentSpan),
+    );
+    span.addEvent(EVENTS.policyEvaluated, { [GENOPS.policyResult]: "ALLOWED" }, unit.startMs);
+    span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
+    return span;
+  }
+
+  endRun(span: Span, end: RunEnd): void {
+    span.setAttributes({
+      [GENOPS.actual]: usd(end.actual),
+      [GENOPS.actualExact]: attoToUsd(end.actual),
+      [GENOPS.runCost]: attoToUsd(end.own),
+      [GENOPS.runCostInclusive]: attoToUsd(end.inclusive),
+    });
+    span.addEvent(EVENTS.reconciliation, reconciliation(end.reserved, end.actual), end.endMs);
+    if (end.failed) fail(span, end.error);
+    span.end(end.endMs);
+  }
+
+  /** Made when the operation has settled, with its own start: one that is dropped has cost nothing. */
+  emitOperation(unit: OperationUnit): void {
+    const name = `mlflow.${unit.name}`;
+    const attributes = unit.priced
+      ? {
+          ...declared(name, unit.class, unit.attributes),
+          ...reconciliation(unit.reserved, unit.actual),
+          [GENOPS.actualExact]: attoToUsd(unit.actual),
+          ...unit.mlflow,
+        }
+      : unit.mlflow;
+    const span = this.#start(name, { startTime: unit.startMs, attributes }, below(unit.runSpan));
+    if (unit.priced) {
+      const decision = { [GENOPS.policyResult]: "ALLOWED" };
+      span.addEvent(EVENTS.policyEvaluated, decision, unit.startMs);
+      span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
+      span.addEvent(EVENTS.reconciliation, reconciliation(unit.reserved, unit.actual), unit.endMs);
+    }
+    if (unit.error !== undefined) fail(span, unit.error);
+    span.end(unit.endMs);
+  }
+}
