@@ -1,0 +1,153 @@
+// An engine and its twin with the same prices, and the comparison of everything they report.
+import { expect } from "vitest";
+import {
+  createEngine,
+  type Dimension,
+  type Engine,
+  EngineError,
+  type EngineOptions,
+  type EnginePrices,
+} from "../../src/engine/index.js";
+import { Refused, Twin } from "./oracle.js";
+
+const GIB_DAYS = 2n ** 30n * 30n;
+const E18 = 10n ** 18n;
+
+/** Meters beside the four of storage: tiny, huge and awkward rates, and two of unknown price. */
+const METERS: NonNullable<EnginePrices["meters"]> = {
+  "gpu.seconds": { price: "0.000000000000000001", per: 7 },
+  tokens: { price: "2.5", per: 1_000_000 },
+  "huge.unit": "37000",
+  "odd.rate": { price: "0.123456789012345678", per: 9_007_199_254_740_991 },
+  halves: { price: "0.000000000000000001", per: 2 },
+};
+
+export interface Pair {
+  readonly engine: Engine;
+  readonly twin: Twin;
+  readonly meters: readonly number[];
+}
+
+export function makePair(options: EngineOptions = {}): Pair {
+  const engine = createEngine({ ...options, prices: { meters: METERS } });
+  const twin = new Twin(engine.operations);
+  const add = (name: string, numerator?: bigint, denominator = 1n) => {
+    const id = twin.addMeter(
+      name,
+      numerator === undefined ? undefined : { numerator, denominator },
+    );
+    expect(engine.meter(name), name).toBe(id);
+    return id;
+  };
+  const meters = [
+    add("storage.local", 0n),
+    add("storage.s3", 23n * 10n ** 15n, GIB_DAYS),
+    add("storage.azure", 20n * 10n ** 15n, GIB_DAYS),
+    add("storage.gcs", 20n * 10n ** 15n, GIB_DAYS),
+    add("gpu.seconds", 1n, 7n),
+    add("tokens", (25n * E18) / 10n, 1_000_000n),
+    add("huge.unit", 37_000n * E18),
+    add("odd.rate", 123456789012345678n, 9_007_199_254_740_991n),
+    add("halves", 1n, 2n),
+    add("unknown.a"),
+    add("__proto__"),
+  ];
+  return { engine, twin, meters };
+}
+
+/** Runs one call on both; both must answer, or both refuse with the same code. */
+export function both<T, E>(onTwin: () => T, onEngine: () => E): { twin: T; engine: E } | undefined {
+  let twin: T | undefined;
+  let expected: string | undefined;
+  try {
+    twin = onTwin();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    expected = error.code;
+  }
+  let engine: E | undefined;
+  let code: string | undefined;
+  try {
+    engine = onEngine();
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    code = error.code;
+  }
+  if (code !== expected) throw new Error(`the engine answered ${code}, the twin ${expected}`);
+  return expected === undefined ? { twin: twin as T, engine: engine as E } : undefined;
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A name as UTF-8 keeps it: lone surrogates become the replacement character. */
+export function stored(name: string): string {
+  return text.decode(utf8.encode(name));
+}
+
+/** Names that hold nothing may be listed or not. */
+function held(amounts: Readonly<Record<string, bigint>>): [string, bigint][] {
+  return Object.entries(amounts)
+    .filter(([, amount]) => amount !== 0n)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+const BREAKDOWNS = {
+  byRun: undefined,
+  byExperiment: "experiment",
+  byTeam: "team",
+  byProject: "project",
+  byCustomer: "customer",
+  byEnvironment: "environment",
+  byCostCenter: "costCenter",
+  byContext: "context",
+  byModel: "model",
+  byOperationType: "operationType",
+  byMeter: "meter",
+} as const;
+
+/** Compares every breakdown, every total by name, the runs, the counts and the day. */
+export function expectEqual({ engine, twin }: Pair, hint: string, totals = true): void {
+  const actual = engine.summary();
+  const expected = twin.summary();
+  expect(actual.total, hint).toBe(expected.total);
+  expect(engine.total(), hint).toBe(expected.total);
+  expect(engine.dayTotal(), hint).toBe(twin.dayTotal());
+  expect(engine.operationCount(), hint).toBe(twin.operationCount());
+  expect(actual.operationCount, hint).toBe(expected.operationCount);
+  expect(actual.errorCount, hint).toBe(expected.errorCount);
+  expect(actual.overruns, hint).toBe(expected.overruns);
+  expect(actual.overflowed, hint).toBe(0);
+  expect(actual.sampling.kept + actual.sampling.dropped, hint).toBe(twin.decisions());
+  for (const [breakdown, dimension] of Object.entries(BREAKDOWNS)) {
+    const key = breakdown as keyof typeof BREAKDOWNS;
+    expect(held(actual[key]), `${breakdown}, ${hint}`).toEqual(held(expected[key]));
+    const sum = Object.values(actual[key]).reduce((all, amount) => all + amount, 0n);
+    expect(sum, `${breakdown} is conserved, ${hint}`).toBe(actual.total);
+    if (dimension === undefined || !totals) continue;
+    for (const [name, amount] of Object.entries(expected[key])) {
+      expect(engine.total(dimension as Dimension, name), `${dimension} ${name}, ${hint}`).toBe(
+        amount,
+      );
+    }
+  }
+  if (totals) {
+    for (const [run, amount] of Object.entries(twin.inclusive()).slice(0, 200)) {
+      expect(engine.total("run", run), `run ${run}, ${hint}`).toBe(amount);
+    }
+  }
+  const byId = (a: { runId: string }, b: { runId: string }) => (a.runId < b.runId ? -1 : 1);
+  expect([...actual.runs].sort(byId), hint).toEqual([...expected.runs].sort(byId));
+  const counts = Object.fromEntries(
+    Object.entries(actual.operations).map(([name, { latency: _, ...rest }]) => [name, rest]),
+  );
+  expect(counts, hint).toEqual(expected.operations);
+  expect(Object.entries(actual.meters).sort(), hint).toEqual(
+    Object.entries(expected.meters).sort(),
+  );
+  const key = (entry: { operation: string; meter?: string }) =>
+    `${entry.operation}/${entry.meter ?? ""}`;
+  const sorted = (list: typeof actual.unpriced) =>
+    [...list].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  expect(sorted(actual.unpriced), hint).toEqual(sorted(expected.unpriced));
+}
