@@ -3,8 +3,12 @@ import { stringify } from "yaml";
 import { installRuntime } from "../runtime/capabilities.js";
 import { nodeRuntime } from "../runtime/node.js";
 import { registerYaml } from "./artifacts.js";
+import { createFileStore } from "./file-store/file-store.js";
+import { writeLocalArtifact } from "./file-store/local-artifacts.js";
+import { registerLocalStores } from "./stores.js";
 
 installRuntime(nodeRuntime);
 registerYaml((value) => stringify(value));
+registerLocalStores(createFileStore, writeLocalArtifact);
 
 export * from "./index.js";
