@@ -273,11 +273,11 @@ export function checkTime(field: string, time: unknown): void {
 
 /** A path below a run's artifact root: relative, normalised, with forward slashes. */
 export function checkArtifactPath(path: unknown): asserts path is string {
-  if (typeof path !== "string" || path === "" || isAmbiguousPath(path) || path.includes("\\")) {
+  if (typeof path !== "string" || path === "" || isAmbiguousPath(path) || /[\\\0]/.test(path)) {
     throw invalidParameter(
       "artifact path",
       path,
-      "pass a relative path with forward slashes and without '.', '..' or double slashes.",
+      "pass a relative path with forward slashes and without '.', '..', double slashes or NUL.",
     );
   }
 }

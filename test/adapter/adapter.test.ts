@@ -92,7 +92,7 @@ describe("attribution", () => {
       expect(exactSum(amounts), name).toBe(total);
     }
     // 1,000 bytes on S3 for a day, twice: each 1000 × 0.023 / 2^30 / 30, rounded to 1e-18 USD.
-    expect(summary.costByStorageBackend.s3).toBe(0.000000001428030334);
+    expect(summary.costByStorageBackend.s3).toBe(0.000000001428027948);
     expect(summary.storage).toEqual({ s3: { bytes: 2000, files: 2 } });
     expect(summary.costByOperationType).toMatchObject({ create_model_version: 0.0005 });
   });

@@ -8,7 +8,7 @@ import { orMissing } from "./file-errors.js";
 import { replaceFile } from "./value-files.js";
 
 export type MetaValue = string | number | null | readonly never[];
-/** Fields that are not scalars are kept by nobody and read as null. */
+/** Lists and maps mean nothing in these files: Python writes them empty. */
 export type Meta = Readonly<Record<string, MetaValue>>;
 
 const META_FILE = "meta.yaml";
@@ -45,7 +45,9 @@ const NOT_PLAIN = /^[\s"'&*!|>%@`{}[\],#?=<-]|: | #|\s$/;
 function simpleValue(text: string): MetaValue | undefined {
   if (text === "null" || text === "" || text === "~") return null;
   if (text === "[]") return [];
-  if (/^-?(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text);
+  if (/^-?(0|[1-9][0-9]*)$/.test(text)) {
+    return Number.isSafeInteger(Number(text)) ? Number(text) : text;
+  }
   if (text.startsWith('"')) {
     try {
       const value: unknown = JSON.parse(text);
@@ -71,10 +73,17 @@ function parseSimple(text: string): Meta | undefined {
   return meta;
 }
 
+function valueOfNode(value: unknown): MetaValue {
+  if (typeof value === "string" || typeof value === "number") return value;
+  // What looks like a truth value to YAML 1.1 was a text to its writer.
+  if (typeof value === "boolean") return String(value);
+  return Array.isArray(value) ? [] : null;
+}
+
 function parseWhole(text: string, path: string): Meta {
   let document: unknown;
   try {
-    document = parse(text, { version: "1.1", logLevel: "silent" });
+    document = parse(text, { version: "1.1" });
   } catch (error) {
     throw new MlflowError("INVALID_STATE", `'${path}' is not valid YAML; repair or remove it.`, {
       cause: error,
@@ -85,9 +94,7 @@ function parseWhole(text: string, path: string): Meta {
   }
   const meta: Record<string, MetaValue> = {};
   for (const [key, value] of Object.entries(document)) {
-    const scalar = typeof value === "string" || typeof value === "number";
-    // What only looks like a date or a truth value to YAML 1.1 was text to its writer.
-    meta[key] = scalar ? value : typeof value === "boolean" ? String(value) : null;
+    meta[key] = valueOfNode(value);
   }
   return meta;
 }

@@ -54,8 +54,10 @@ function checkTag({ key, value = "" }: KeyValueMessage): void {
 
 function checkName(name: unknown): asserts name is string {
   checkModelName(name);
-  if (/[%\\]/.test(name)) {
-    throw refused(`Invalid model name: '${name}'. In a folder it cannot contain '%' or '\\'.`);
+  if (/[%\\]|\p{Cc}/u.test(name)) {
+    throw refused(
+      `Invalid model name: '${name}'. In a folder it cannot contain '%', '\\' or control characters.`,
+    );
   }
 }
 
