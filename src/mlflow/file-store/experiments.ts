@@ -76,6 +76,13 @@ export class Experiments {
     return found;
   }
 
+  /** Throws MlflowError `RESOURCE_DOES_NOT_EXIST` when it is deleted already. */
+  async getToDelete(experimentId: string): Promise<FoundExperiment> {
+    const found = await this.get(experimentId);
+    if (found.deleted) throw doesNotExist(`No active Experiment with id=${experimentId} exists`);
+    return found;
+  }
+
   /** Throws MlflowError `RESOURCE_DOES_NOT_EXIST` when it is not deleted. */
   async getDeleted(experimentId: string): Promise<FoundExperiment> {
     const found = await this.get(experimentId);
@@ -126,6 +133,9 @@ export class Experiments {
     tags: readonly KeyValueMessage[],
   ): Promise<string> {
     checkExperimentName(name);
+    if (location?.includes("#") && schemeOf(location) !== undefined) {
+      throw refused(`The artifact location '${location}' cannot have a fragment; leave out '#'.`);
+    }
     for (const { key, value } of tags) {
       checkTagKey(key);
       experimentTagValue(key, value ?? "");

@@ -11,8 +11,9 @@ import { EXPERIMENT_SCHEMA, filterOf, RUN_SCHEMA, type Searchable } from "./filt
 import { Layout } from "./layout.js";
 import { listLocalArtifacts } from "./local-artifacts.js";
 import { listed, refused } from "./messages.js";
-import { orderOf, pageFrom } from "./ordering.js";
-import { Registry } from "./registry.js";
+import { checkSource, isLocal, isWithin } from "./model-source.js";
+import { EXPERIMENT_ORDER, orderOf, pageFrom, RUN_ORDER } from "./ordering.js";
+import { type NewVersion, Registry } from "./registry.js";
 import { Runs } from "./runs.js";
 
 const DEFAULT_PAGE = 1000;
@@ -24,6 +25,14 @@ function viewOf(view: string | undefined): LifecycleView {
   if (view === undefined) return "ACTIVE_ONLY";
   if (!VIEWS.includes(view)) throw refused(`Invalid view type '${view}'.`);
   return view as LifecycleView;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 function recordOf(messages: readonly spec.KeyValueMessage[] = []): Record<string, string> {
@@ -120,14 +129,14 @@ class FileStore implements Store {
       );
     });
     this.#on(spec.searchExperiments, async (request) => {
-      const { max_results = DEFAULT_PAGE, page_token } = request;
+      const { max_results, page_token } = request;
       checkMaxResults(max_results);
       const accepts = filterOf(request.filter, EXPERIMENT_SCHEMA);
       const natural =
         request.order_by?.length === 0 || request.order_by === undefined
           ? ["creation_time DESC", "experiment_id ASC"]
           : ["experiment_id DESC"];
-      const compare = orderOf(request.order_by, EXPERIMENT_SCHEMA, natural);
+      const compare = orderOf(request.order_by, EXPERIMENT_ORDER, natural);
       const found = await experiments.list(viewOf(request.view_type));
       const messages = await Promise.all(found.map((one) => experiments.message(one)));
       const matching = messages
@@ -140,7 +149,7 @@ class FileStore implements Store {
     });
     this.#onWrite(spec.deleteExperiment, async ({ experiment_id }) => {
       experiments.checkDeletable(experiment_id);
-      const found = await experiments.getActive(experiment_id);
+      const found = await experiments.getToDelete(experiment_id);
       for (const run of await this.#runs.list(found, "ACTIVE_ONLY")) {
         await this.#runs.setStage(run, "deleted");
       }
@@ -180,16 +189,16 @@ class FileStore implements Store {
       run_info: await runs.update(run_id, { status, endTime: end_time, runName: run_name }),
     }));
     this.#onWrite(spec.deleteRun, async ({ run_id }) =>
-      runs.setStage(await runs.getActive(run_id), "deleted"),
+      runs.setStage(await runs.get(run_id), "deleted"),
     );
     this.#onWrite(spec.restoreRun, async ({ run_id }) =>
-      runs.setStage(await runs.getDeleted(run_id), "active"),
+      runs.setStage(await runs.get(run_id), "active"),
     );
     this.#on(spec.searchRuns, async (request) => {
       const { max_results = DEFAULT_PAGE, page_token } = request;
       checkMaxResults(max_results);
       const accepts = filterOf(request.filter, RUN_SCHEMA);
-      const compare = orderOf(request.order_by, RUN_SCHEMA, ["start_time DESC", "run_id ASC"]);
+      const compare = orderOf(request.order_by, RUN_ORDER, ["start_time DESC", "run_id ASC"]);
       const messages = await this.#runMessages(
         request.experiment_ids,
         viewOf(request.run_view_type),
@@ -202,8 +211,14 @@ class FileStore implements Store {
       const { page, next } = pageFrom(matching, max_results, page_token);
       return { ...listed("runs", page), ...next };
     });
-    this.#on(spec.listArtifacts, async ({ run_id, path }) => {
-      if (path !== undefined && path !== "") checkArtifactPath(path);
+    this.#on(spec.listArtifacts, async (request) => {
+      const { run_id } = request;
+      const path = request.path?.replace(/\/+$/, "");
+      if (path !== undefined && request.path !== "") {
+        checkArtifactPath(path);
+        // A server decodes a path until nothing is left to decode.
+        checkArtifactPath(decoded(path));
+      }
       const { info = {} } = await runs.message(await runs.get(run_id));
       const rootUri = info.artifact_uri ?? "";
       const scheme = schemeOf(rootUri);
@@ -222,7 +237,7 @@ class FileStore implements Store {
     view: LifecycleView,
   ): Promise<spec.RunMessage[]> {
     const messages: spec.RunMessage[] = [];
-    for (const experimentId of experimentIds) {
+    for (const experimentId of new Set(experimentIds)) {
       const experiment = await this.#experiments.find(experimentId);
       if (experiment === undefined) continue;
       messages.push(...(await this.#runs.messages(await this.#runs.list(experiment, view))));
@@ -246,6 +261,7 @@ class FileStore implements Store {
     );
     this.#onWrite(spec.deleteTag, ({ run_id, key }) => runs.deleteTag(run_id, key));
     this.#on(spec.getMetricHistory, async ({ run_id, metric_key, max_results, page_token }) => {
+      if (max_results !== undefined) checkMaxResults(max_results);
       const points = await runs.metricHistory(run_id, metric_key);
       const { page, next } = pageFrom(points, max_results ?? points.length, page_token);
       return { ...listed("metrics", page), ...next };
@@ -278,10 +294,26 @@ class FileStore implements Store {
     }));
   }
 
+  /** Files of this machine may be a model's only where they are artifacts of the run it names. */
+  async #createVersion(version: NewVersion): Promise<spec.ModelVersionMessage> {
+    const { source, runId } = version;
+    checkSource(source);
+    if (isLocal(source)) {
+      const root =
+        runId === undefined ? undefined : (await this.#runs.get(runId)).meta.artifact_uri;
+      if (!isWithin(source, root)) {
+        throw refused(
+          `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
+        );
+      }
+    }
+    return this.#registry.createVersion(version);
+  }
+
   #answerVersions(): void {
     const registry = this.#registry;
     this.#on(spec.createModelVersion, async (request) => ({
-      model_version: await registry.createVersion({
+      model_version: await this.#createVersion({
         name: request.name,
         source: request.source,
         runId: request.run_id,

@@ -248,7 +248,7 @@ function textValue(token: string): string {
 }
 
 function likePattern(pattern: string, flags: string): RegExp {
-  const escaped = pattern.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+  const escaped = pattern.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
   return new RegExp(`^${escaped.replaceAll("%", ".*").replaceAll("_", ".")}$`, `su${flags}`);
 }
 

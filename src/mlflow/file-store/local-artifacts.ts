@@ -58,7 +58,9 @@ export async function listLocalArtifacts(
     .map(async (entry): Promise<FileInfoMessage> => {
       const message = { path: prefix + entry.name, is_dir: entry.isDirectory() };
       if (message.is_dir) return message;
-      return { ...message, file_size: (await stat(join(folder, entry.name))).size };
+      const { size } = await stat(join(folder, entry.name));
+      // MLflow's answer has no size for what is empty.
+      return size === 0 ? message : { ...message, file_size: size };
     });
   return Promise.all(files);
 }

@@ -2,7 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { parse } from "yaml";
+import { isMap, isScalar, isSeq, parseDocument } from "yaml";
 import { MlflowError } from "../errors.js";
 import { orMissing } from "./file-errors.js";
 import { replaceFile } from "./value-files.js";
@@ -41,13 +41,16 @@ const SIMPLE_LINE = /^([a-z_]+):(?: (.*))?$/;
 /** Plain scalars that could mean more than their characters. */
 const NOT_PLAIN = /^[\s"'&*!|>%@`{}[\],#?=<-]|: | #|\s$/;
 
+/** A scalar without quotes: null, a whole number, or the text that it is. */
+function plainValue(text: string): MetaValue {
+  if (text === "null" || text === "" || text === "~") return null;
+  if (!/^-?(0|[1-9][0-9]*)$/.test(text)) return text;
+  return Number.isSafeInteger(Number(text)) ? Number(text) : text;
+}
+
 /** One scalar of the form that nearly every line has; undefined asks for the whole parser. */
 function simpleValue(text: string): MetaValue | undefined {
-  if (text === "null" || text === "" || text === "~") return null;
   if (text === "[]") return [];
-  if (/^-?(0|[1-9][0-9]*)$/.test(text)) {
-    return Number.isSafeInteger(Number(text)) ? Number(text) : text;
-  }
   if (text.startsWith('"')) {
     try {
       const value: unknown = JSON.parse(text);
@@ -58,7 +61,7 @@ function simpleValue(text: string): MetaValue | undefined {
   }
   const [, single] = /^'((?:[^']|'')*)'$/.exec(text) ?? [];
   if (single !== undefined) return single.replaceAll("''", "'");
-  return NOT_PLAIN.test(text) ? undefined : text;
+  return NOT_PLAIN.test(text) ? undefined : plainValue(text);
 }
 
 function parseSimple(text: string): Meta | undefined {
@@ -73,30 +76,29 @@ function parseSimple(text: string): Meta | undefined {
   return meta;
 }
 
-function valueOfNode(value: unknown): MetaValue {
-  if (typeof value === "string" || typeof value === "number") return value;
-  // What looks like a truth value to YAML 1.1 was a text to its writer.
-  if (typeof value === "boolean") return String(value);
-  return Array.isArray(value) ? [] : null;
+function valueOfNode(node: unknown): MetaValue {
+  if (!isScalar(node)) return isSeq(node) ? [] : null;
+  const text = String(node.value ?? "");
+  return node.type === "PLAIN" ? plainValue(text) : text;
 }
 
 function parseWhole(text: string, path: string): Meta {
-  let document: unknown;
-  try {
-    document = parse(text, { version: "1.1" });
-  } catch (error) {
+  // By the failsafe schema everything is text: what looks like a date or a truth value to YAML was
+  // never meant as one.
+  const document = parseDocument(text, { version: "1.1", schema: "failsafe" });
+  if (document.errors.length > 0) {
     throw new MlflowError("INVALID_STATE", `'${path}' is not valid YAML; repair or remove it.`, {
-      cause: error,
+      cause: document.errors[0],
     });
   }
-  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+  if (!isMap(document.contents)) {
     throw new MlflowError("INVALID_STATE", `'${path}' holds no fields; repair or remove it.`);
   }
-  const meta: Record<string, MetaValue> = {};
-  for (const [key, value] of Object.entries(document)) {
-    meta[key] = valueOfNode(value);
-  }
-  return meta;
+  const fields = document.contents.items.map(({ key, value }) => [
+    String(isScalar(key) ? key.value : key),
+    valueOfNode(value),
+  ]);
+  return Object.fromEntries(fields) as Meta;
 }
 
 /** The fields of a meta.yaml. Throws MlflowError `INVALID_STATE` when they cannot be read. */

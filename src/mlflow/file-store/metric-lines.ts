@@ -1,6 +1,6 @@
 // A metric's file: one line per point, `<timestamp> <value> <step>`.
 import { numberToMessage } from "../entities.js";
-import { MlflowError } from "../errors.js";
+import { invalidParameter, MlflowError } from "../errors.js";
 import type { MetricMessage } from "../spec.js";
 
 /** One point with its numbers as numbers. */
@@ -25,10 +25,21 @@ function parseValue(text: string): number {
   return sign === "-" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 }
 
+function valueOfMessage({ key, value }: MetricMessage): number {
+  const number = typeof value === "string" ? parseValue(value) : value;
+  if (typeof number === "number" && (!Number.isNaN(number) || isNaNText(value))) return number;
+  throw invalidParameter(`value of metric '${key}'`, value, "pass a number.");
+}
+
+function isNaNText(value: unknown): boolean {
+  return typeof value === "number" || /^[+-]?nan$/i.test(String(value));
+}
+
+/** Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no number. */
 export function pointOfMessage(message: MetricMessage): Point {
   return {
-    value: typeof message.value === "string" ? parseValue(message.value) : (message.value ?? 0),
-    timestamp: Number(message.timestamp ?? 0),
+    value: valueOfMessage(message),
+    timestamp: Number(message.timestamp ?? Number.NaN),
     step: Number(message.step ?? 0),
   };
 }
@@ -73,11 +84,18 @@ function sign(one: number, other: number): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** The order of a metric's history: by timestamp, then step, then value. */
-export function comparePoints(one: Point, other: Point): number {
+function comparePoints(one: Point, other: Point): number {
   return (
     one.timestamp - other.timestamp || one.step - other.step || sign(rankOf(one), rankOf(other))
   );
+}
+
+/** A metric's history: by timestamp, then step, then value, and each point once. */
+export function historyOf(points: readonly Point[]): Point[] {
+  return [...points].sort(comparePoints).filter((point, index, sorted) => {
+    const before = sorted[index - 1];
+    return before === undefined || formatLine(before) !== formatLine(point);
+  });
 }
 
 function isLater(one: Point, other: Point): boolean {

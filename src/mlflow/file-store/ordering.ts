@@ -1,7 +1,25 @@
 // The order of search results, and their pages.
 // Source: mlflow/utils/search_utils.py (3.17).
-import { identifierOf, type Searchable, type SearchSchema, valueAt } from "./filter.js";
+import {
+  EXPERIMENT_SCHEMA,
+  identifierOf,
+  RUN_SCHEMA,
+  type Searchable,
+  type SearchSchema,
+  valueAt,
+} from "./filter.js";
 import { refused } from "./messages.js";
+
+/** What runs can be ordered by: a run's name has no second spelling here. */
+export const RUN_ORDER: SearchSchema = {
+  ...RUN_SCHEMA,
+  aliases: { created: "start_time", Created: "start_time" },
+};
+/** Experiments are ordered by their attributes only. */
+export const EXPERIMENT_ORDER: SearchSchema = {
+  ...EXPERIMENT_SCHEMA,
+  entities: { attribute: "attribute" },
+};
 
 export type Compare = (one: Searchable, other: Searchable) => number;
 

@@ -1,6 +1,7 @@
 // The model registry in a store's folder: models, versions, stages, tags, aliases.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { MlflowError } from "../errors.js";
 import type { KeyValueMessage, ModelVersionMessage, RegisteredModelMessage } from "../spec.js";
 import {
   canonicalStage,
@@ -144,10 +145,10 @@ export class Registry {
     return replaceFile(join(folder, "tags", key), value, folder);
   }
 
-  async #touch({ name, folder }: FoundModel): Promise<void> {
+  async #touch({ name, folder }: FoundModel, now = Date.now()): Promise<void> {
     await this.#layout.queues.run(folder, async () => {
       const { meta } = await this.#model(name);
-      await writeMeta(folder, { ...meta, last_updated_timestamp: Date.now() });
+      await writeMeta(folder, { ...meta, last_updated_timestamp: now });
     });
   }
 
@@ -195,13 +196,13 @@ export class Registry {
       last_updated_timestamp: numberField(meta, "last_updated_timestamp") ?? 0,
       ...optional("user_id", textField(meta, "user_id")),
       current_stage: textField(meta, "current_stage") ?? "None",
-      ...optional("description", textField(meta, "description")),
+      description: textField(meta, "description") ?? "",
       source: textField(meta, "source") ?? "",
-      ...optional("run_id", textField(meta, "run_id")),
+      run_id: textField(meta, "run_id") ?? "",
       status: textField(meta, "status") ?? "READY",
       ...optional("status_message", textField(meta, "status_message")),
       ...listed("tags", tags),
-      ...optional("run_link", textField(meta, "run_link")),
+      run_link: textField(meta, "run_link") ?? "",
       ...optional("model_id", textField(meta, "model_id")),
       ...listed("aliases", own),
     };
@@ -230,7 +231,7 @@ export class Registry {
       user_id: null,
       version: number,
     });
-    await this.#touch(model);
+    await this.#touch(model, now);
     return this.getVersion(version.name, String(number));
   }
 
@@ -260,8 +261,8 @@ export class Registry {
     return this.#versionMessage(await this.#version(name, version));
   }
 
-  async #changeVersion(version: FoundVersion, changes: Meta): Promise<void> {
-    const change = { ...version.meta, ...changes, last_updated_timestamp: Date.now() };
+  async #changeVersion(version: FoundVersion, changes: Meta, now = Date.now()): Promise<void> {
+    const change = { ...version.meta, ...changes, last_updated_timestamp: now };
     await writeMeta(version.folder, change);
   }
 
@@ -285,23 +286,26 @@ export class Registry {
   ): Promise<ModelVersionMessage> {
     const target = canonicalStage(stage);
     if (archiveExisting && !ACTIVE_STAGES.includes(target)) {
-      throw refused(
+      // A server has no code of its own for this.
+      throw new MlflowError(
+        "INTERNAL_ERROR",
         `Model version transition cannot archive existing model versions because '${stage}' is not an Active stage. Valid stages are ${ACTIVE_STAGES.join(", ")}`,
       );
     }
     const model = await this.#model(name);
+    const now = Date.now();
     await this.#layout.queues.run(`${model.folder} versions`, async () => {
       const moved = await this.#version(name, version);
       if (archiveExisting) {
         for (const other of await this.#versions(model)) {
           if (other.version === moved.version) continue;
           if (textField(other.meta, "current_stage") !== target) continue;
-          await this.#changeVersion(other, { current_stage: "Archived" });
+          await this.#changeVersion(other, { current_stage: "Archived" }, now);
         }
       }
-      await this.#changeVersion(moved, { current_stage: target });
+      await this.#changeVersion(moved, { current_stage: target }, now);
     });
-    await this.#touch(model);
+    await this.#touch(model, now);
     return this.getVersion(name, version);
   }
 

@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { MlflowError } from "../errors.js";
+import { MAX_ENTITIES_PER_BATCH, MAX_PARAMS_OR_TAGS_PER_BATCH } from "../batches.js";
+import { hasCode, MlflowError } from "../errors.js";
 import type {
   KeyValueMessage,
   MetricMessage,
@@ -25,8 +26,8 @@ import { type Layout, RESERVED_IN_EXPERIMENT } from "./layout.js";
 import { doesNotExist, listed, refused, valueOfTag } from "./messages.js";
 import { type Meta, numberField, textField, writeMeta } from "./meta-file.js";
 import {
-  comparePoints,
   formatLine,
+  historyOf,
   latestPoint,
   messageOfPoint,
   type Point,
@@ -103,7 +104,23 @@ function infoMessage(meta: Meta, runName: string | undefined): RunInfoMessage {
   };
 }
 
-function checkBatch({ metrics, params, tags }: Batch): void {
+function checkSize({ metrics, params, tags }: Batch): void {
+  const together = metrics.length + params.length + tags.length;
+  const limits: readonly (readonly [string, number, number])[] = [
+    ["params", params.length, MAX_PARAMS_OR_TAGS_PER_BATCH],
+    ["tags", tags.length, MAX_PARAMS_OR_TAGS_PER_BATCH],
+    ["metrics, params and tags", together, MAX_ENTITIES_PER_BATCH],
+  ];
+  for (const [what, count, limit] of limits) {
+    if (count > limit) {
+      throw refused(`A batch can contain at most ${limit} ${what}. Got ${count}; send several.`);
+    }
+  }
+}
+
+function checkBatch(batch: Batch): void {
+  checkSize(batch);
+  const { metrics, params, tags } = batch;
   for (const message of metrics) {
     const { value, timestamp, step } = pointOfMessage(message);
     checkMetric(message.key, value, timestamp, step);
@@ -175,13 +192,6 @@ export class Runs {
     return run;
   }
 
-  /** Throws MlflowError `INVALID_PARAMETER_VALUE` when it is not deleted. */
-  async getDeleted(runId: string): Promise<FoundRun> {
-    const run = await this.get(runId);
-    if (isDeleted(run.meta)) return run;
-    throw refused(`The run ${runId} must be in the 'deleted' state. Current state is active.`);
-  }
-
   /** The runs of an experiment; what is malformed is passed over, as Python does. */
   async list(experiment: FoundExperiment, view: LifecycleView): Promise<FoundRun[]> {
     const names = await this.#experiments.runFolders(experiment.folder, RESERVED_IN_EXPERIMENT);
@@ -232,11 +242,22 @@ export class Runs {
     return text === undefined ? [] : parseLines(text, path);
   }
 
+  /** Of a run that is not there too, a server's history is only empty. */
+  async #getIfAny(runId: string): Promise<FoundRun | undefined> {
+    try {
+      return await this.get(runId);
+    } catch (error) {
+      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+      throw error;
+    }
+  }
+
   async metricHistory(runId: string, key: string): Promise<MetricMessage[]> {
     checkMetricKey(key);
-    const { folder } = await this.get(runId);
-    const points = await this.#points(join(folder, "metrics", key));
-    return points.sort(comparePoints).map((point) => messageOfPoint(key, point));
+    const run = await this.#getIfAny(runId);
+    if (run === undefined) return [];
+    const points = await this.#points(join(run.folder, "metrics", key));
+    return historyOf(points).map((point) => messageOfPoint(key, point));
   }
 
   // ── changing ───────────────────────────────────────────────────────────────────────────────────
