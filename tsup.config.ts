@@ -1,16 +1,53 @@
 // Builds the package: one shared build per platform, the bare engine, and the command line.
-import { copyFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { defineConfig, type Options } from "tsup";
+
+/** What travels inside the bundles; everything else is asked for at run time. */
+const BUNDLED = [
+  "@assemblyscript/loader",
+  "commander",
+  "fastest-levenshtein",
+  "picocolors",
+  "yaml",
+];
+
+/** Their licences ask to travel along. */
+function writeNotices(): void {
+  const notices = BUNDLED.map((name) => {
+    const folder = resolve("node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+    const text = name === "@assemblyscript/loader" ? "See LICENSE." : licenceText(folder);
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices.join(`\n${"-".repeat(80)}\n\n`));
+}
+
+function licenceText(folder: string): string {
+  for (const name of ["LICENSE", "LICENSE.md", "LICENSE.txt"]) {
+    try {
+      return readFileSync(`${folder}/${name}`, "utf8");
+    } catch {
+      // Named otherwise.
+    }
+  }
+  throw new Error(`No licence found in ${folder}.`);
+}
 
 const shared: Options = {
   format: ["esm"],
   target: "es2022",
   dts: true,
-  clean: false,
+  // Chunks are named by their content, so old ones would pile up.
+  clean: true,
   sourcemap: false,
   silent: true,
   // The engine's module travels inside the bundle as text, so no runtime has to find a file.
   loader: { ".wasm": "base64" },
+  esbuildOptions(options) {
+    // Its build for Node is CommonJS, which asks for modules in a way that no bundle can answer.
+    options.alias = { yaml: resolve("node_modules/yaml/browser/index.js") };
+  },
 };
 
 export default defineConfig([
@@ -33,7 +70,10 @@ export default defineConfig([
     entry: { index: "src/engine/index.ts" },
     outDir: "dist/engine",
     platform: "neutral",
-    onSuccess: async () => copyFileSync("build/engine.wasm", "dist/engine.wasm"),
+    onSuccess: async () => {
+      copyFileSync("build/engine.wasm", "dist/engine.wasm");
+      writeNotices();
+    },
   },
   {
     ...shared,
