@@ -2,7 +2,9 @@
 export { MlflowCostAggregator } from "./costs/aggregator.js";
 export type { StorageBackend, StorageBackendMap } from "./costs/storage-backend.js";
 export type {
+  CostBreakdowns,
   CostRecord,
+  ExactCostRecord,
   MlflowCostSummary,
   OperationUsage,
   RunCost,

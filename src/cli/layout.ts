@@ -9,7 +9,7 @@ export function textWidth(text: string): number {
 }
 
 /** Cuts what is too long, with an ellipsis. */
-export function fit(text: string, width: number): string {
+export function shorten(text: string, width: number): string {
   const glyphs = [...text];
   return glyphs.length <= width ? text : `${glyphs.slice(0, width - 1).join("")}…`;
 }

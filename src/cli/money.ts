@@ -3,14 +3,9 @@ import { attoToUsd, usdToAtto } from "../engine/index.js";
 
 const ATTO_DECIMALS = 18;
 
-/**
- * Exact atto-USD of an amount of a summary.
- *
- * A number of a summary is the one nearest to decimal text of at most 18 decimals, and JavaScript prints
- * the shortest text that gives the same number: up to 15 significant digits, this is the exact amount.
- */
-export function attoOf(usd: number | string): bigint {
-  return usdToAtto(typeof usd === "number" ? String(usd) : usd, "amount");
+/** Atto-USD of exact decimal text. */
+export function attoOf(usd: string): bigint {
+  return usdToAtto(usd, "amount");
 }
 
 function roundedHalfEven(amount: bigint, unit: bigint): bigint {
@@ -26,6 +21,27 @@ export function formatUsd(atto: bigint, decimals: number): string {
   const whole = digits.slice(0, digits.length - decimals);
   const fraction = digits.slice(digits.length - decimals);
   return `$${withThousands(whole)}${decimals > 0 ? `.${fraction}` : ""}`;
+}
+
+/**
+ * The fewest decimals, from `least` up, with which every column adds up as printed: its rounded parts
+ * sum to its rounded total. With all 18 each does.
+ */
+export function fewestDecimals(columns: readonly (readonly bigint[])[], least: number): number {
+  for (let decimals = least; decimals < ATTO_DECIMALS; decimals++) {
+    const unit = 10n ** BigInt(ATTO_DECIMALS - decimals);
+    const addsUp = columns.every((parts) => {
+      let exact = 0n;
+      let printed = 0n;
+      for (const part of parts) {
+        exact += part;
+        printed += roundedHalfEven(part, unit);
+      }
+      return printed === roundedHalfEven(exact, unit);
+    });
+    if (addsUp) return decimals;
+  }
+  return ATTO_DECIMALS;
 }
 
 /** `$0.0578000444`: every digit there is. */

@@ -44,31 +44,39 @@ export interface UnpricedUsage {
 /** USD by name. */
 export type CostRecord = Readonly<Record<string, number>>;
 
+/** USD by name as exact decimal text. */
+export type ExactCostRecord = Readonly<Record<string, string>>;
+
+/** The ways to divide the total. Each sums to it: what has no value is under `"(unattributed)"`. */
+export interface CostBreakdowns<R> {
+  readonly costByExperiment: R;
+  readonly costByTeam: R;
+  readonly costByProject: R;
+  readonly costByCustomer: R;
+  readonly costByEnvironment: R;
+  readonly costByCostCenter: R;
+  readonly costByOperationType: R;
+  /** Storage by backend; what is no storage is under `"(unattributed)"`. */
+  readonly costByStorageBackend: R;
+  /** Each run's own cost, by run id; parents with their children are in `runs`. */
+  readonly costByRun: R;
+  readonly costByModel: R;
+}
+
 /**
- * Who spent what. Amounts are USD for display; `totalCostExact` is exact. Every `costBy…` record sums
- * to the total: what has no value in a dimension is under `"(unattributed)"`.
+ * Who spent what. Numbers are USD for display: a double cannot hold 18 decimals. `totalCostExact` and
+ * `exact` hold every digit, and add up to the last one.
  */
-export interface MlflowCostSummary {
+export interface MlflowCostSummary extends CostBreakdowns<CostRecord> {
   readonly totalCost: number;
   readonly totalCostExact: string;
+  readonly exact: CostBreakdowns<ExactCostRecord>;
   /** Calls that succeeded and changed something; a batch is one. */
   readonly operationCount: number;
   /** Runs started. */
   readonly runCount: number;
   readonly errorCount: number;
   readonly totalStorageBytes: number;
-  readonly costByExperiment: CostRecord;
-  readonly costByTeam: CostRecord;
-  readonly costByProject: CostRecord;
-  readonly costByCustomer: CostRecord;
-  readonly costByEnvironment: CostRecord;
-  readonly costByCostCenter: CostRecord;
-  readonly costByOperationType: CostRecord;
-  /** Storage by backend; what is no storage is under `"(unattributed)"`. */
-  readonly costByStorageBackend: CostRecord;
-  /** Each run's own cost, by run id; parents with their children are in `runs`. */
-  readonly costByRun: CostRecord;
-  readonly costByModel: CostRecord;
   readonly runs: readonly RunCost[];
   readonly operations: Readonly<Record<string, OperationUsage>>;
   readonly storage: Readonly<Record<string, { readonly bytes: number; readonly files: number }>>;
@@ -88,16 +96,39 @@ export function usdNumber(atto: bigint): number {
   return Number(attoToUsd(atto));
 }
 
-function record(
+/** Amounts by name; of two keys with one name the sum. */
+function renamed(
   amounts: Readonly<Record<string, bigint>>,
-  rename = (key: string) => key,
-): CostRecord {
+  rename: (key: string) => string,
+): Readonly<Record<string, bigint>> {
   const sums = new Map<string, bigint>();
   for (const [key, amount] of Object.entries(amounts)) {
     const name = rename(key);
     sums.set(name, (sums.get(name) ?? 0n) + amount);
   }
-  return Object.fromEntries([...sums].map(([name, amount]) => [name, usdNumber(amount)]));
+  return Object.fromEntries(sums);
+}
+
+function breakdowns<T>(
+  engine: EngineSummary,
+  names: SummaryNames,
+  convert: (atto: bigint) => T,
+): CostBreakdowns<Readonly<Record<string, T>>> {
+  const record = (amounts: Readonly<Record<string, bigint>>) =>
+    Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, convert(amount)]));
+  const experimentName = (id: string) => names.experimentName(id) ?? id;
+  return {
+    costByExperiment: record(renamed(engine.byExperiment, experimentName)),
+    costByTeam: record(engine.byTeam),
+    costByProject: record(engine.byProject),
+    costByCustomer: record(engine.byCustomer),
+    costByEnvironment: record(engine.byEnvironment),
+    costByCostCenter: record(engine.byCostCenter),
+    costByOperationType: record(engine.byOperationType),
+    costByStorageBackend: record(renamed(engine.byMeter, backendOf)),
+    costByRun: record(engine.byRun),
+    costByModel: record(engine.byModel),
+  };
 }
 
 function backendOf(meter: string): string {
@@ -156,16 +187,8 @@ export function toCostSummary(engine: EngineSummary, names: SummaryNames): Mlflo
     runCount: engine.operations.create_run?.count ?? 0,
     errorCount: engine.errorCount,
     totalStorageBytes: Number(bytes),
-    costByExperiment: record(engine.byExperiment, (id) => names.experimentName(id) ?? id),
-    costByTeam: record(engine.byTeam),
-    costByProject: record(engine.byProject),
-    costByCustomer: record(engine.byCustomer),
-    costByEnvironment: record(engine.byEnvironment),
-    costByCostCenter: record(engine.byCostCenter),
-    costByOperationType: record(engine.byOperationType),
-    costByStorageBackend: record(engine.byMeter, backendOf),
-    costByRun: record(engine.byRun),
-    costByModel: record(engine.byModel),
+    ...breakdowns(engine, names, usdNumber),
+    exact: breakdowns(engine, names, attoToUsd),
     runs: engine.runs.map((run) => runCost(run, names)),
     operations: Object.fromEntries(operations),
     storage: Object.fromEntries(storage),

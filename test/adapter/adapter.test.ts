@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { usdToAtto } from "../../src/engine/index.js";
 import * as mlflow from "../../src/mlflow/node.js";
 import {
   autoInstrumentMlflow,
@@ -86,10 +87,19 @@ describe("attribution", () => {
       childSum + exactSum({ p: parent?.ownCost ?? 0 }),
     );
     expect(parent?.runName).toBe("parent");
-    const total = exactSum({ total: Number(summary.totalCostExact) });
-    for (const [name, amounts] of Object.entries(summary)) {
-      if (!name.startsWith("costBy")) continue;
-      expect(exactSum(amounts), name).toBe(total);
+    const total = usdToAtto(summary.totalCostExact, "total");
+    const exact = Object.entries(summary.exact);
+    expect(exact).toHaveLength(10);
+    for (const [name, amounts] of exact) {
+      const atto = Object.values(amounts).map((usd) => usdToAtto(usd as string, name));
+      expect(
+        atto.reduce((sum, amount) => sum + amount, 0n),
+        name,
+      ).toBe(total);
+      const shown = summary[name as keyof typeof summary] as Record<string, number>;
+      expect(shown, name).toEqual(
+        Object.fromEntries(Object.entries(amounts).map(([key, usd]) => [key, Number(usd)])),
+      );
     }
     // 1,000 bytes on S3 for a day, twice: each 1000 × 0.023 / 2^30 / 30, rounded to 1e-18 USD.
     expect(summary.costByStorageBackend.s3).toBe(0.000000001428027948);

@@ -13,6 +13,10 @@ export const SEARCHES_PER_MONTH = DAYS_PER_MONTH * HOURS_PER_DAY;
 export interface MonthProjection {
   /** Searches in the month: one an hour. */
   readonly searches: bigint;
+  /** Calls of one search, less what only the first one does. */
+  readonly callsPerSearch: bigint;
+  /** What only the first search does: making the experiments. */
+  readonly callsOnce: bigint;
   /** Calls of all searches. */
   readonly calls: bigint;
   /** Storage as the ledger counts it: every file for one day when it is written. */
@@ -34,23 +38,27 @@ export interface MonthProjection {
  * 720 + 719 + … + 1 hours. The ledger's storage amount is the price of one day (24 hours) of one search.
  */
 export function projectMonth(
-  summary: Pick<MlflowCostSummary, "totalCostExact" | "costByStorageBackend" | "totalStorageBytes">,
+  summary: Pick<MlflowCostSummary, "totalCostExact" | "exact" | "totalStorageBytes">,
 ): MonthProjection {
-  // What is no storage is the calls: whole call prices, so few digits that the number is exact. Storage
-  // is the rest of the exact total.
-  const calls = attoOf(summary.costByStorageBackend[UNATTRIBUTED] ?? 0);
-  const storage = attoOf(summary.totalCostExact) - calls;
+  // What is no storage is the calls.
+  const callsNow = attoOf(summary.exact.costByStorageBackend[UNATTRIBUTED] ?? "0");
+  const storage = attoOf(summary.totalCostExact) - callsNow;
+  const callsOnce = attoOf(summary.exact.costByOperationType.create_experiment ?? "0");
+  const callsPerSearch = callsNow - callsOnce;
+  const calls = callsPerSearch * SEARCHES_PER_MONTH + callsOnce;
   const hours = SEARCHES_PER_MONTH;
   const keptHours = (hours * (hours + 1n)) / 2n;
   const storageKept = (storage * keptHours) / HOURS_PER_DAY;
   return {
     searches: SEARCHES_PER_MONTH,
-    calls: calls * SEARCHES_PER_MONTH,
+    callsPerSearch,
+    callsOnce,
+    calls,
     storageAsBooked: storage * SEARCHES_PER_MONTH,
     storageKept,
     storageAfterwards: storage * SEARCHES_PER_MONTH * DAYS_PER_MONTH,
     bytesKept: BigInt(summary.totalStorageBytes) * SEARCHES_PER_MONTH,
-    total: calls * SEARCHES_PER_MONTH + storageKept,
+    total: calls + storageKept,
   };
 }
 
@@ -60,11 +68,11 @@ export function monthDocument(month: MonthProjection) {
     assumption:
       "This search once an hour for 30 days at the default prices; every file is kept until the month ends.",
     searches: Number(month.searches),
-    callsExact: attoToUsd(month.calls),
-    storageExact: attoToUsd(month.storageKept),
-    totalExact: attoToUsd(month.total),
-    storageAsBookedExact: attoToUsd(month.storageAsBooked),
-    storagePerFollowingMonthExact: attoToUsd(month.storageAfterwards),
+    totalCost: attoToUsd(month.total),
+    callsCost: attoToUsd(month.calls),
+    storageCost: attoToUsd(month.storageKept),
+    storageCostAsBooked: attoToUsd(month.storageAsBooked),
+    storageCostPerFollowingMonth: attoToUsd(month.storageAfterwards),
     storedBytesAtEnd: Number(month.bytesKept),
   };
 }

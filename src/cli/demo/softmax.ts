@@ -31,7 +31,7 @@ export interface TrainingOptions {
 
 /** Epochs without gain after which training stops, and what counts as a gain. */
 export const PATIENCE = 5;
-export const MINIMUM_GAIN = 0.002;
+export const MINIMUM_GAIN = 0.005;
 
 function probabilities(weights: Weights, features: readonly number[]): number[] {
   const scores = weights.map((row) =>

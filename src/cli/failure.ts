@@ -1,0 +1,37 @@
+// How a command fails: one clear line, and an exit code that a script can go by.
+import { ConfigurationError } from "../governance/errors.js";
+import { MlflowError } from "../mlflow/errors.js";
+
+export const EXIT_OK = 0;
+export const EXIT_FAILURE = 1;
+export const EXIT_WRONG_USE = 2;
+/** 128 and the number of SIGINT, as shells have it. */
+export const EXIT_INTERRUPTED = 130;
+
+/** Something the person can put right; the message names it, its value and the fix. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+}
+
+/** Wrong use that is seen only once the options are put together. */
+export class UsageError extends CommandError {}
+
+/** The reason of a search that Ctrl-C has ended. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+  constructor() {
+    super("interrupted; the open runs were ended as KILLED");
+  }
+}
+
+/** One line. An error that nobody foresaw keeps its stack: it is a defect, to be reported. */
+export function failureText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const foreseen =
+    error instanceof CommandError ||
+    error instanceof Interrupted ||
+    error instanceof MlflowError ||
+    error instanceof ConfigurationError;
+  if (foreseen) return error.message.replace(/\s+/g, " ").trim();
+  return `internal error: ${error.stack ?? error.message}`;
+}
