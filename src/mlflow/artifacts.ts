@@ -47,9 +47,14 @@ export function textContent(text: unknown, artifactPath: string): ArtifactConten
   return { sizeBytes: source.byteLength, contentType: contentTypeOf(artifactPath), source };
 }
 
+/** By its tag: a test runner or a frame may have a Uint8Array of its own. */
+function isBytes(value: unknown): value is Uint8Array {
+  return Object.prototype.toString.call(value) === "[object Uint8Array]";
+}
+
 /** Bytes as an artifact. */
 export function bytesContent(bytes: unknown, artifactPath: string): ArtifactContent {
-  if (!(bytes instanceof Uint8Array)) throw invalidParameter("bytes", bytes, "pass a Uint8Array.");
+  if (!isBytes(bytes)) throw invalidParameter("bytes", bytes, "pass a Uint8Array.");
   return { sizeBytes: bytes.byteLength, contentType: contentTypeOf(artifactPath), source: bytes };
 }
 

@@ -50,6 +50,7 @@ import {
   checkMaxResults,
   checkMetricKey,
   checkModelName,
+  checkNewAlias,
   checkOptions,
   checkRecord,
   checkRunId,
@@ -336,8 +337,8 @@ export class MlflowClient {
   }
 
   #learn(run: Run): Run {
-    const { runId, experimentId, artifactUri } = run.info;
-    remember(this.#runs, runId, { experimentId, artifactUri });
+    const { runId, experimentId, artifactUri, lifecycleStage } = run.info;
+    if (lifecycleStage === "active") remember(this.#runs, runId, { experimentId, artifactUri });
     return run;
   }
 
@@ -353,6 +354,18 @@ export class MlflowClient {
     if (known !== undefined) return known;
     const { experimentId, artifactUri } = (await this.getRun(runId)).info;
     return { experimentId, artifactUri };
+  }
+
+  /** The experiment of a run that is to have a child; asks the store only about a run never seen. */
+  async experimentOfParent(runId: string): Promise<string> {
+    const known = this.#runs.get(runId);
+    if (known !== undefined) return known.experimentId;
+    const { experimentId, lifecycleStage } = (await this.getRun(runId)).info;
+    if (lifecycleStage === "active") return experimentId;
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `Run '${runId}' cannot be a parent because it is deleted. Restore it with restoreRun() of MlflowClient.`,
+    );
   }
 
   /** Changes status or name, nothing else: to end a run with its time, use `setTerminated`. */
@@ -567,7 +580,7 @@ export class MlflowClient {
     version: string | number,
   ): Promise<void> {
     checkModelName(name);
-    checkAlias(alias);
+    checkNewAlias(alias);
     const request = { name, alias, version: modelVersionNumber(version) };
     await callStore(this.#registry, spec.setRegisteredModelAlias, request);
   }
@@ -695,10 +708,18 @@ export class MlflowClient {
       const field = "archiveExistingVersions";
       throw invalidParameter(field, archiveExistingVersions, "pass true or false.");
     }
+    const canonical = canonicalStage(stage);
+    if (archiveExistingVersions && (canonical === "None" || canonical === "Archived")) {
+      throw invalidParameter(
+        "archiveExistingVersions",
+        archiveExistingVersions,
+        `only Staging and Production can be emptied; leave it out for the stage '${canonical}'.`,
+      );
+    }
     const { model_version } = await callStore(this.#registry, spec.transitionModelVersionStage, {
       name,
       version: modelVersionNumber(version),
-      stage: canonicalStage(stage),
+      stage: canonical,
       archive_existing_versions: archiveExistingVersions,
     });
     return modelVersionFromMessage(model_version);

@@ -1,5 +1,6 @@
 // The fluent functions: the active run follows the program's flow, and what is logged goes there.
 import {
+  asyncDispose,
   createAsyncContext,
   currentRuntime,
   environmentVariable,
@@ -135,7 +136,7 @@ class Frame {
     try {
       const { info, data } = await create();
       const end = () => endWithInner(this, "FINISHED");
-      this.run = { info, data, [Symbol.asyncDispose]: end };
+      this.run = { info, data, [asyncDispose]: end };
       latest = { client: this.client, runId: info.runId };
       return this.run;
     } catch (error) {
@@ -292,9 +293,9 @@ async function createOrResume(
   // A parent that is not open here is looked up: a child of nothing would never be found again.
   const above =
     parentRunId === undefined || parentRunId === outer?.runId
-      ? outer
-      : await client.artifactRoot(parentRunId);
-  const experimentId = await experimentFor(client, options, above?.experimentId);
+      ? outer?.experimentId
+      : await client.experimentOfParent(parentRunId);
+  const experimentId = await experimentFor(client, options, above);
   return client.createRun(experimentId, {
     runName,
     tags: {

@@ -5,6 +5,7 @@ import { MlflowError } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
 import { delayBeforeRetry, type Failure, type RetrySettings, retrySettings } from "./retry.js";
 import { type Endpoint, uploadArtifact } from "./spec.js";
+import { withoutCredentials } from "./store-uri.js";
 import type { ArtifactContent, Store } from "./stores.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
@@ -47,10 +48,13 @@ interface RequestBody {
   readonly open: (onProgress: () => void) => BodyInit;
 }
 
+/** Why an attempt had no answer; `blocked`: fetch does not even try a port such as 9. */
+type FailureKind = "unconnected" | "blocked" | "broken" | "timeout" | "local";
+
 /** How one attempt ended without an answer. */
 class AttemptFailure {
   constructor(
-    readonly kind: "unconnected" | "broken" | "timeout" | "local",
+    readonly kind: FailureKind,
     readonly cause: unknown,
   ) {}
 }
@@ -90,8 +94,8 @@ export class RestStore implements Store {
   async upload(call: StoreCall, content: ArtifactContent): Promise<unknown> {
     const { source, sizeBytes, contentType } = content;
     const requestBody: RequestBody =
-      source instanceof Uint8Array || sizeBytes === 0
-        ? { contentType, open: () => (source instanceof Uint8Array ? source : "") as BodyInit }
+      !("localPath" in source) || sizeBytes === 0
+        ? { contentType, open: () => ("localPath" in source ? "" : source) as BodyInit }
         : {
             contentType,
             contentLength: sizeBytes,
@@ -120,7 +124,9 @@ export class RestStore implements Store {
       }
       if (outcome instanceof AttemptFailure) {
         const { kind } = outcome;
-        if (kind === "timeout" || kind === "local") throw this.#failed(outcome, call, settings);
+        if (kind !== "unconnected" && kind !== "broken") {
+          throw this.#failed(outcome, call, settings);
+        }
         failure =
           kind === "unconnected"
             ? { kind, serverAnsweredBefore: answered.has(this.uri) }
@@ -173,7 +179,7 @@ export class RestStore implements Store {
           headers["content-length"] = String(body.contentLength);
           init.duplex = "half";
         }
-        init.body = body.open(onProgress);
+        init.body = opened(body, onProgress);
       }
       // Looked up at each call, so that instrumentation of the global fetch sees this client too.
       const response = await globalThis.fetch(this.uri + pathAndQuery, init);
@@ -185,6 +191,7 @@ export class RestStore implements Store {
         location: response.headers.get("location"),
       };
     } catch (error) {
+      if (error instanceof AttemptFailure) throw error;
       if (timedOut) throw new AttemptFailure("timeout", error);
       throw new AttemptFailure(failureKind(error), error);
     } finally {
@@ -229,7 +236,8 @@ export class RestStore implements Store {
     }
     const where = `${call.method} ${this.uri}${call.path}`;
     if (status < 400) {
-      const target = answer.location === null ? "" : ` (redirect to ${answer.location})`;
+      const { location } = answer;
+      const target = location === null ? "" : ` (redirect to ${withoutCredentials(location)})`;
       return new MlflowError(
         "INVALID_RESPONSE",
         `${where} answered with status ${status}${target}, where MLflow answers 200. Set the tracking URI to the server's final address.`,
@@ -271,6 +279,12 @@ export class RestStore implements Store {
           `No MLflow server answers at ${this.uri} (${reasonOf(cause)}). Start one with 'mlflow server --host 127.0.0.1 --port 5000', or set MLFLOW_TRACKING_URI to where it runs.`,
           { cause },
         );
+      case "blocked":
+        return new MlflowError(
+          "SERVER_UNREACHABLE",
+          `No request can be sent to ${this.uri}: fetch refuses its port, which belongs to another protocol (bad port). Run the MLflow server on another one, such as 5000.`,
+          { cause },
+        );
       case "broken":
         return new MlflowError(
           "SERVER_UNREACHABLE",
@@ -278,6 +292,15 @@ export class RestStore implements Store {
           { cause },
         );
     }
+  }
+}
+
+/** What fails before anything is sent does not succeed by being sent again. */
+function opened(body: RequestBody, onProgress: () => void): BodyInit {
+  try {
+    return body.open(onProgress);
+  } catch (error) {
+    throw new AttemptFailure("local", error);
   }
 }
 
@@ -328,7 +351,15 @@ function codesOf(error: unknown): string[] {
   return codes;
 }
 
-function failureKind(error: unknown): "unconnected" | "broken" | "local" {
+function isBadPort(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current.message === "bad port") return true;
+  }
+  return false;
+}
+
+function failureKind(error: unknown): Exclude<FailureKind, "timeout"> {
+  if (isBadPort(error)) return "blocked";
   const codes = codesOf(error);
   if (codes.some((code) => UNCONNECTED_CODES.includes(code))) return "unconnected";
   const isLocal = (code: string): boolean =>

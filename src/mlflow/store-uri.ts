@@ -19,7 +19,11 @@ export function schemeOf(uri: string): string | undefined {
 
 /** A URI that may be shown: user name and password removed. */
 export function withoutCredentials(uri: string): string {
-  return uri.replace(/^([a-zA-Z][a-zA-Z0-9+.-]*:\/\/)[^/?#]*@/, "$1");
+  // The second form is a password in which somebody forgot to encode a '/', '?' or '#'.
+  return uri.replace(
+    /^([a-zA-Z][a-zA-Z0-9+.-]*:\/\/)(?:[^/?#]*@|[^/?#@]*:(?!\d*(?:[/?#]|$)).*@)/,
+    "$1",
+  );
 }
 
 /**
@@ -68,8 +72,14 @@ function restLocation(uri: string): StoreLocation {
   } catch {
     throw unsupported(uri, "it is not a valid URL; use one such as http://localhost:5000.");
   }
-  const username = decodeURIComponent(parsed.username);
-  const password = decodeURIComponent(parsed.password);
+  let username: string;
+  let password: string;
+  try {
+    username = decodeURIComponent(parsed.username);
+    password = decodeURIComponent(parsed.password);
+  } catch {
+    throw unsupported(uri, "write a '%' in its user name or password as '%25'.");
+  }
   return {
     kind: "rest",
     uri: trimSlash(`${parsed.protocol}//${parsed.host}${parsed.pathname}`),

@@ -13,6 +13,7 @@ export const MAX_TAG_VALUE_LENGTH = 8000;
 const MAX_EXPERIMENT_TAG_VALUE_LENGTH = 20_000;
 const MAX_REGISTRY_TAG_VALUE_LENGTH = 100_000;
 const MAX_EXPERIMENT_NAME_LENGTH = 500;
+const MAX_ALIAS_LENGTH = 255;
 
 /** What can be logged as a param or tag. Objects and arrays are written as JSON. */
 export type LoggableValue = string | number | boolean | bigint | object;
@@ -236,6 +237,17 @@ export function checkAlias(alias: unknown): asserts alias is string {
   if (typeof alias !== "string" || !ALIAS.test(alias)) {
     throw invalidParameter("alias", alias, "use only letters, digits, underscores and dashes.");
   }
+  if (isTooLong(alias, MAX_ALIAS_LENGTH)) {
+    throw invalidParameter("alias", alias, `use at most ${MAX_ALIAS_LENGTH} characters.`);
+  }
+}
+
+/** An alias to be given: not one that MLflow understands by itself. */
+export function checkNewAlias(alias: unknown): asserts alias is string {
+  checkAlias(alias);
+  if (/^(latest|v\d+)$/i.test(alias)) {
+    throw invalidParameter("alias", alias, "MLflow reserves 'latest' and 'v1', 'v2' and so on.");
+  }
 }
 
 /** The stage in its canonical spelling; any letter case is accepted, as MLflow does. */
@@ -280,9 +292,17 @@ export function checkArtifactPath(path: unknown): asserts path is string {
       "pass a relative path with forward slashes and without '.', '..', double slashes or NUL.",
     );
   }
+  // The server refuses the first, and stores what contains the second under the decoded name.
+  if (/#|%[0-9a-f]{2}|\p{Cc}/iu.test(path)) {
+    throw invalidParameter(
+      "artifact path",
+      path,
+      "leave out '#', percent-encoded characters such as '%20', and control characters.",
+    );
+  }
 }
 
-export function checkMaxResults(maxResults: unknown): void {
+export function checkMaxResults(maxResults: unknown): asserts maxResults is number {
   if (
     !Number.isSafeInteger(maxResults) ||
     (maxResults as number) < 1 ||

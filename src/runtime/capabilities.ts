@@ -74,6 +74,11 @@ export function createAsyncContext<T>(): AsyncContext<T> {
   };
 }
 
+/** By its method: a frame or a test runner has a Promise of its own. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
 /** The fallback where the runtime cannot follow an asynchronous chain. */
 class StackContext<T> implements AsyncContext<T> {
   readonly #entries: { value: T | undefined }[] = [{ value: undefined }];
@@ -96,7 +101,7 @@ class StackContext<T> implements AsyncContext<T> {
       leave();
       throw error;
     }
-    if (result instanceof Promise) {
+    if (isThenable(result)) {
       result.then(leave, leave);
     } else {
       leave();
@@ -109,6 +114,10 @@ class StackContext<T> implements AsyncContext<T> {
     if (top !== undefined) top.value = value;
   }
 }
+
+/** `Symbol.asyncDispose`, and what compilers of `await using` use where a runtime has none yet. */
+export const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
 interface ProcessLike {
   readonly env?: Readonly<Record<string, string | undefined>>;

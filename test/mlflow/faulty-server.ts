@@ -18,6 +18,10 @@ export type Reaction =
   | "hang"
   /** Takes the request and closes the connection. */
   | "reset"
+  /** Sends the beginning of an answer and closes the connection. */
+  | "cut"
+  /** Sends the beginning of an answer and nothing more. */
+  | "stall"
   /** Asks the real server. */
   | "forward";
 
@@ -60,6 +64,11 @@ export async function faultyServer(
     if (reaction === "hang") return;
     if (reaction === "reset") {
       request.socket.destroy();
+    } else if (reaction === "cut" || reaction === "stall") {
+      response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
+      response.write('{"run":', () => {
+        if (reaction === "cut") request.socket.destroy();
+      });
     } else if (reaction === "forward") {
       await forward(upstream, request, Buffer.concat(chunks), response);
     } else {

@@ -49,6 +49,7 @@ describe("the package", () => {
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "dist/THIRD-PARTY-NOTICES.txt",
       "dist/cli",
       "dist/engine",
       "dist/engine.wasm",
@@ -201,6 +202,7 @@ describe.runIf(requiresMlflow())("zero code", () => {
     ]);
     expect(spans.map(({ name }) => name).sort()).toEqual([
       "mlflow.create_experiment",
+      "mlflow.get_experiment",
       "mlflow.get_experiment_by_name",
       "mlflow.log_metric",
       "mlflow.log_param",

@@ -24,7 +24,7 @@ export const writeLocalArtifact: ArtifactWriter = async (call, content) => {
   const unfinished = join(folder, `.${randomUUID()}.part`);
   try {
     await mkdir(folder, { recursive: true });
-    if (content.source instanceof Uint8Array) {
+    if (!("localPath" in content.source)) {
       await writeFile(unfinished, content.source, { flag: "wx" });
     } else {
       await copyFile(content.source.localPath, unfinished, constants.COPYFILE_FICLONE);

@@ -27,6 +27,7 @@ import {
   startRun,
   withRun,
 } from "../../mlflow/fluent.js";
+import { asyncDispose } from "../../runtime/capabilities.js";
 import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
 import { VERSION } from "../../version.js";
 
@@ -164,9 +165,9 @@ export class GenOpsMlflowAdapter {
     const scope = enterScope(this.#governor, overrides);
     return startRun(this.#runOptions(options)).then(
       (run) => {
-        const end = run[Symbol.asyncDispose].bind(run);
+        const end = run[asyncDispose].bind(run);
         return Object.assign(run, {
-          [Symbol.asyncDispose]: async () => {
+          [asyncDispose]: async () => {
             try {
               await end();
             } finally {
