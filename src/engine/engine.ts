@@ -216,6 +216,7 @@ const STATE_FINISHED = 8;
 const TRAIT_COUNTED = 1;
 const TRAIT_PRICED = 2;
 
+const OPERATION_NAME = /^[a-z][a-z0-9_]{0,255}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 const encoder = new TextEncoder();
@@ -251,6 +252,11 @@ function option(
     );
   }
   return value;
+}
+
+/** What is no number becomes one that the engine refuses, instead of what JavaScript would make of it. */
+function numeric(value: number): number {
+  return typeof value === "number" ? value : Number.NaN;
 }
 
 function add(amounts: Map<string, bigint>, key: string, amount: bigint): void {
@@ -322,16 +328,33 @@ export class Engine {
     this.#setPrices(options.prices ?? {});
     this.operations = Object.freeze(this.#readOperations());
     if (options.samplingRate !== undefined) this.setSamplingRate(options.samplingRate);
-    const prefix = (options.staticPrefix ?? "").replace(/^\/+|\/+$/g, "");
+    const given = options.staticPrefix ?? "";
+    if (typeof given !== "string") {
+      throw new EngineError(
+        "INVALID_OPTION",
+        "staticPrefix",
+        given,
+        `${String(given)} is not text`,
+      );
+    }
+    const prefix = given.replace(/^\/+|\/+$/g, "");
     if (prefix !== "") {
       const length = this.#write(`/${prefix}`, "staticPrefix");
-      this.#check(exports.setStaticPrefix(length), "staticPrefix", options.staticPrefix);
+      this.#check(exports.setStaticPrefix(length), "staticPrefix", given);
     }
   }
 
   // ── set-up ─────────────────────────────────────────────────────────────────────────────────────
 
   #addOperation(custom: CustomOperation): void {
+    if (typeof custom.name !== "string" || !OPERATION_NAME.test(custom.name)) {
+      throw new EngineError(
+        "INVALID_OPTION",
+        "operations.name",
+        custom.name,
+        `${JSON.stringify(custom.name)} is not 1 to 256 characters of snake case, for example "embed_text"`,
+      );
+    }
     const classes = this.#classes();
     const classId = classes.indexOf(custom.class);
     if (classId < 0) {
@@ -351,7 +374,7 @@ export class Engine {
         `${JSON.stringify(custom.name)} is in the table already; set its price in prices.operations`,
       );
     }
-    for (let i = 0; i < custom.name.length && i < 256; i++) {
+    for (let i = 0; i < custom.name.length; i++) {
       this.#view.setUint16(this.#window + i * 2, custom.name.charCodeAt(i), true);
     }
     const counted = custom.counted === false ? 0 : 1;
@@ -439,14 +462,17 @@ export class Engine {
     return written;
   }
 
-  #intern(dimension: NamedDimension, text: string | undefined): number {
+  #intern(dimension: NamedDimension, text: string | undefined, field: string = dimension): number {
     if (text === undefined || text === "") return 0;
     const id = DIMENSION_ID[dimension];
     const names = this.#names[id] as Map<string, number>;
     const known = names.get(text);
     if (known !== undefined) return known;
-    const interned = this.#exports.intern(this.#write(text, dimension), id);
-    if (interned < 0) this.#refuse(interned, dimension, text);
+    if (typeof text !== "string") {
+      throw new EngineError("INVALID_NAME", field, text, `${String(text)} is not text`);
+    }
+    const interned = this.#exports.intern(this.#write(text, field), id);
+    if (interned < 0) this.#refuse(interned, field, text);
     // What does not fit (its id is its dimension's number) and the many spellings of one ill-formed
     // name would let this map grow without bound.
     if (interned > 10 && !LONE_SURROGATE.test(text)) names.set(text, interned);
@@ -512,7 +538,11 @@ export class Engine {
    * @throws {EngineError} for unknown ids and impossible quantities.
    */
   price(operation: number | string, meter: number | string = 0, quantity = 0): bigint | undefined {
-    const flags = this.#exports.price(this.#operationId(operation), this.#meterId(meter), quantity);
+    const flags = this.#exports.price(
+      this.#operationId(operation),
+      this.#meterId(meter),
+      numeric(quantity),
+    );
     if (flags < 0) this.#refuse(flags, this.#fieldOf(flags), { operation, meter, quantity });
     return flags & FLAGS.unpriced ? undefined : this.#amount(this.#header + HEADER.lastCost);
   }
@@ -533,13 +563,13 @@ export class Engine {
 
   /** Moves the engine's only clock. @throws {EngineError} `CLOCK_JUMP`; the clock then stays. */
   tick(nowMs: number): void {
-    const status = this.#exports.tick(nowMs);
+    const status = this.#exports.tick(numeric(nowMs));
     if (status < 0) this.#refuse(status, "nowMs", nowMs);
   }
 
   /** Keeps this share of operations, 0 to 1. @throws {EngineError} `INVALID_OPTION`. */
   setSamplingRate(rate: number): void {
-    if (this.#exports.setSamplingRate(rate) < 0) {
+    if (this.#exports.setSamplingRate(numeric(rate)) < 0) {
       throw new EngineError(
         "INVALID_OPTION",
         "samplingRate",
@@ -556,16 +586,22 @@ export class Engine {
    * @throws {EngineError} `ATTRIBUTION_IMMUTABLE`, `PARENT_CYCLE`, `INVALID_NAME`.
    */
   openRun(options: RunOptions): number {
-    if (options.runId === "") {
-      throw new EngineError("INVALID_NAME", "runId", "", '"" names no run; open a scope instead');
+    if (options.runId === "" || options.runId === undefined) {
+      const shown = options.runId === "" ? '""' : "undefined";
+      throw new EngineError(
+        "INVALID_NAME",
+        "runId",
+        options.runId,
+        `${shown} names no run; open a scope instead`,
+      );
     }
     const handle = this.#exports.openRun(
-      this.#intern("run", options.runId),
-      this.#intern("run", options.parentRunId),
+      this.#intern("run", options.runId, "runId"),
+      this.#intern("run", options.parentRunId, "parentRunId"),
       this.#intern("experiment", options.experiment),
       this.#intern("team", options.team),
       this.#intern("project", options.project),
-      this.#intern("customer", options.customerId),
+      this.#intern("customer", options.customerId, "customerId"),
       this.#intern("environment", options.environment),
       this.#intern("costCenter", options.costCenter),
       this.#intern("context", options.context),
@@ -577,12 +613,12 @@ export class Engine {
   /** Opens a node for what has no run. @throws {EngineError} `INVALID_HANDLE`, `INVALID_NAME`. */
   openScope(options: ScopeOptions = {}): number {
     const handle = this.#exports.openScope(
-      options.parent ?? 0,
+      options.parent === undefined ? 0 : numeric(options.parent),
       this.#intern("experiment", options.experiment),
       this.#intern("model", options.model),
       this.#intern("team", options.team),
       this.#intern("project", options.project),
-      this.#intern("customer", options.customerId),
+      this.#intern("customer", options.customerId, "customerId"),
       this.#intern("environment", options.environment),
       this.#intern("costCenter", options.costCenter),
       this.#intern("context", options.context),
@@ -593,7 +629,7 @@ export class Engine {
 
   /** Marks a run as finished. @throws {EngineError} `INVALID_HANDLE`. */
   finishRun(run: number): void {
-    this.#check(this.#exports.finishRun(run), "run", run);
+    this.#check(this.#exports.finishRun(numeric(run)), "run", run);
   }
 
   // ── the ledger ─────────────────────────────────────────────────────────────────────────────────
@@ -617,7 +653,13 @@ export class Engine {
         : this.#operationId(operation);
     const meterId = meter === 0 ? 0 : this.#meterId(meter);
     if ((items | 0) !== items) this.#refuse(-4, "items", items);
-    const flags = this.#exports.record(node, operationId, meterId, quantity, items);
+    const flags = this.#exports.record(
+      numeric(node),
+      operationId,
+      meterId,
+      numeric(quantity),
+      items,
+    );
     if (flags < 0) {
       const field = flags === -4 && items < 0 ? "items" : this.#fieldOf(flags);
       this.#refuse(flags, field, { node, operation, meter, quantity, items });
@@ -636,10 +678,10 @@ export class Engine {
     quantity = 0,
   ): number | Refusal {
     const ticket = this.#exports.reserve(
-      node,
+      numeric(node),
       this.#operationId(operation),
       meter === 0 ? 0 : this.#meterId(meter),
-      quantity,
+      numeric(quantity),
     );
     if (ticket >= 0) return ticket;
     if (ticket === -7) return NO_ROOM;
@@ -658,13 +700,13 @@ export class Engine {
 
   /** Moves an open reservation to the node its call brought into being; the payer stays. */
   assign(ticket: number, node: number): void {
-    const status = this.#exports.assign(ticket, node);
+    const status = this.#exports.assign(numeric(ticket), numeric(node));
     if (status < 0) this.#refuse(status, status === -14 ? "node" : "ticket", { ticket, node });
   }
 
   /** Raises the hold while bytes of unknown length go by. Answers a refusal when it must be cut off. */
   extend(ticket: number, meter: number | string, quantity: number): Refusal | undefined {
-    const status = this.#exports.extend(ticket, this.#meterId(meter), quantity);
+    const status = this.#exports.extend(numeric(ticket), this.#meterId(meter), numeric(quantity));
     if (status < 0)
       this.#refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
     return undefined;
@@ -672,7 +714,7 @@ export class Engine {
 
   /** Notes an actual quantity; several on one meter add up; six meters a ticket. */
   charge(ticket: number, meter: number | string, quantity: number): void {
-    const status = this.#exports.charge(ticket, this.#meterId(meter), quantity);
+    const status = this.#exports.charge(numeric(ticket), this.#meterId(meter), numeric(quantity));
     if (status < 0)
       this.#refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
   }
@@ -684,7 +726,16 @@ export class Engine {
    */
   settle(ticket: number, outcome: Outcome = "ok", latencyMs = -1, items = 1): number {
     if ((items | 0) !== items) this.#refuse(-4, "items", items);
-    const flags = this.#exports.settle(ticket, outcome === "error" ? 1 : 0, items, latencyMs);
+    if (outcome !== "ok" && outcome !== "error") {
+      throw new EngineError(
+        "INVALID_OPTION",
+        "outcome",
+        outcome,
+        `${String(outcome)} is neither "ok" nor "error"`,
+      );
+    }
+    const failed = outcome === "error" ? 1 : 0;
+    const flags = this.#exports.settle(numeric(ticket), failed, items, numeric(latencyMs));
     if (flags < 0) {
       // The quantities of a ticket were checked when they were charged; here only items can be wrong.
       const field = flags === -4 ? "items" : "ticket";
@@ -695,7 +746,7 @@ export class Engine {
 
   /** Ends a reservation whose call did not run. @throws {EngineError} `TICKET_SETTLED`. */
   release(ticket: number): void {
-    this.#check(this.#exports.release(ticket), "ticket", ticket);
+    this.#check(this.#exports.release(numeric(ticket)), "ticket", ticket);
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────

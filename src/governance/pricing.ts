@@ -10,8 +10,9 @@ import {
   GIB_MONTH,
   type MeterRate,
 } from "../engine/index.js";
+import { nearestName } from "../nearest-name.js";
 import { ConfigurationError } from "./errors.js";
-import { nearest, rejectUnknown } from "./option-names.js";
+import { rejectUnknown } from "./option-names.js";
 
 /** Prices in USD, as numbers or decimal text; what is left out keeps its default. */
 export interface Pricing {
@@ -165,7 +166,7 @@ export function priceOf(engine: Engine, question: CostQuestion): bigint {
   const snake = asked.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const name = FLUENT_NAMES[snake] ?? snake;
   if (!names.includes(name)) {
-    const suggestion = nearest(snake, [...names, ...Object.keys(FLUENT_NAMES)]);
+    const suggestion = nearestName(snake, [...names, ...Object.keys(FLUENT_NAMES)]);
     throw new ConfigurationError(
       "INVALID_OPTION",
       "operationType",
@@ -188,6 +189,6 @@ export function priceOf(engine: Engine, question: CostQuestion): bigint {
     meter === undefined
       ? `storageBackend: ${JSON.stringify(backend)} has no price; priced are ${backends.join(", ")}, others by pricing.storage`
       : `operationType: ${JSON.stringify(asked)} has no price; set it in pricing.operations`,
-    meter === undefined ? nearest(backend, backends) : undefined,
+    meter === undefined ? nearestName(backend, backends) : undefined,
   );
 }

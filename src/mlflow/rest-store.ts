@@ -60,21 +60,26 @@ class AttemptFailure {
 }
 
 export class RestStore implements Store {
+  readonly uri: string;
+  // Private to the object, so that printing a store shows no password.
+  readonly #username: string | undefined;
+  readonly #password: string | undefined;
+
   /**
    * `uri`: base address without credentials and trailing slash. User name and password, when the
    * address carried them, win over `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN`.
    */
-  constructor(
-    readonly uri: string,
-    private readonly username: string | undefined,
-    private readonly password: string | undefined,
-  ) {}
+  constructor(uri: string, username: string | undefined, password: string | undefined) {
+    this.uri = uri;
+    this.#username = username;
+    this.#password = password;
+  }
 
   /** The same server's interface under another authority (`host:port`), for its artifacts. */
   onHost(authority: string): RestStore {
     const base = new URL(this.uri);
     const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return new RestStore(uri, this.username, this.password);
+    return new RestStore(uri, this.#username, this.#password);
   }
 
   async perform(call: StoreCall, endpoint: Endpoint<never, unknown>): Promise<unknown> {
@@ -200,8 +205,8 @@ export class RestStore implements Store {
   }
 
   #headers(): Record<string, string> {
-    const username = this.username ?? environmentVariable("MLFLOW_TRACKING_USERNAME");
-    const password = this.password ?? environmentVariable("MLFLOW_TRACKING_PASSWORD");
+    const username = this.#username ?? environmentVariable("MLFLOW_TRACKING_USERNAME");
+    const password = this.#password ?? environmentVariable("MLFLOW_TRACKING_PASSWORD");
     const token = environmentVariable("MLFLOW_TRACKING_TOKEN");
     if (username !== undefined && password !== undefined) {
       const bytes = new TextEncoder().encode(`${username}:${password}`);

@@ -1,5 +1,6 @@
 // MLflow's rules for names and values, checked before anything is sent.
 // Source: mlflow/utils/validation.py (3.17).
+import { nearestName } from "../nearest-name.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { RunStatus } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
@@ -318,12 +319,14 @@ export function checkOptions(where: string, options: unknown, known: readonly st
     throw invalidParameter(where, options, `pass an object with any of ${known.join(", ")}.`);
   }
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new MlflowError(
-        "INVALID_PARAMETER_VALUE",
-        `Unknown option '${name}' of ${where}; the options are ${known.join(", ")}.`,
-      );
-    }
+    if (known.includes(name)) continue;
+    const meant = nearestName(name, known);
+    const advice =
+      meant === undefined ? `the options are ${known.join(", ")}.` : `did you mean '${meant}'?`;
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `Unknown option '${name}' of ${where}; ${advice}`,
+    );
   }
 }
 

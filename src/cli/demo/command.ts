@@ -4,8 +4,8 @@ import { access, mkdir } from "node:fs/promises";
 import { isAbsolute, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { nearest } from "../../governance/option-names.js";
 import { locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
+import { nearestName } from "../../nearest-name.js";
 import { GenOpsMlflowAdapter } from "../../node.js";
 import { startOtlpExport } from "../../telemetry/otlp-node.js";
 import { CommandError, Interrupted, UsageError } from "../failure.js";
@@ -70,7 +70,7 @@ function learningRates(text: string): readonly number[] {
 function backend(text: string): Backend {
   const found = BACKENDS.find((name) => name === text);
   if (found !== undefined) return found;
-  const near = nearest(text, BACKENDS);
+  const near = nearestName(text, BACKENDS);
   throw new InvalidArgumentError(
     `Give one of ${BACKENDS.join(", ")}.${near === undefined ? "" : ` (Did you mean ${near}?)`}`,
   );
