@@ -445,6 +445,15 @@ describe("what MLflow forbids", () => {
     expect([calls, server.requests]).toEqual([[], []]);
   });
 
+  it("is an option that nobody knows, answered with the nearest one there is", async () => {
+    await expect(mlflow.startRun({ run_name: "x" } as object)).rejects.toThrow(
+      "Unknown option 'run_name' of startRun; did you mean 'runName'?",
+    );
+    await expect(mlflow.startRun({ colour: "x" } as object)).rejects.toThrow(
+      /Unknown option 'colour' of startRun; the options are runId, /,
+    );
+  });
+
   it("is a key that is one character too long, and no shorter one", async () => {
     const server = await faultyServer(answerLikeMlflow);
     const client = new mlflow.MlflowClient({ trackingUri: server.uri });
