@@ -8,19 +8,23 @@ import * as status from "./status";
 export const KIND_NODE: u64 = 0;
 export const KIND_TICKET: u64 = 1;
 const SLOT_MASK: u64 = 0xffffff;
+const FIRST: u64 = 1 << 25;
+const LAST: u64 = (1 << 53) - 1;
 
+@inline
 export function handleOf(slot: u32, kind: u64, generation: u32): f64 {
   return <f64>((<u64>generation << 25) | (kind << 24) | <u64>slot);
 }
 
 /** Slot of a well-formed handle of this kind, 0 otherwise; its generation is left in `generation`. */
 export let generation: u32 = 0;
+@inline
 export function slotOf(handle: f64, kind: u64): u32 {
-  if (!(handle >= 33554432.0 && handle <= 9007199254740991.0)) return 0;
-  // Signed conversions are single instructions; the range was checked.
+  // Signed conversions are single instructions; what is no number becomes 0.
   const whole = <i64>handle;
   const bits = <u64>whole;
-  if (<f64>whole != handle || ((bits >> 24) & 1) != kind) return 0;
+  // From the first generation on, and below 2^53: one comparison, as what is less wraps around.
+  if (bits - FIRST > LAST - FIRST || <f64>whole != handle || ((bits >> 24) & 1) != kind) return 0;
   generation = <u32>(bits >> 25);
   return <u32>(bits & SLOT_MASK);
 }
@@ -37,6 +41,12 @@ export function tupleAt(index: u32): usize {
 
 /** Slot of a live node, 0 when the handle is stale or foreign. */
 export function liveNode(handle: f64): u32 {
+  return liveNodeInline(handle);
+}
+
+/** The same without a call, for the paths where that counts. */
+@inline
+export function liveNodeInline(handle: f64): u32 {
   const slot = slotOf(handle, KIND_NODE);
   if (slot == 0 || slot > at.nodeCapacity + at.tupleCapacity) return 0;
   return load<u32>(nodeAt(slot), at.N_GENERATION) == generation ? slot : 0;

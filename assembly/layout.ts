@@ -1,8 +1,8 @@
 // The map of linear memory. Capacities are chosen once; memory never grows afterwards.
 //
-//   static data │ header │ window │ name entries │ name index │ name totals │ name bytes │
-//   tuples │ tuple index │ nodes │ overflow nodes │ operations │ routes │ latencies │ meters │
-//   cells │ reservations
+//   of fixed size: header │ meters │ operations │ routes │ cells │ latencies │ window │ text of the code
+//   by capacity: nodes │ overflow nodes │ tuples │ reservations │ name entries │ name totals │
+//   name index │ tuple index │ name bytes
 //
 // Names are reached by id (entry number), nodes and reservations by handle (slot and generation).
 
@@ -161,8 +161,6 @@ export let reservationCapacity: u32 = 0;
 export let nameIndexMask: u32 = 0;
 export let tupleIndexMask: u32 = 0;
 
-export let header: usize = 0;
-export let windowBase: usize = 0;
 export let nameBase: usize = 0;
 export let nameIndexBase: usize = 0;
 export let nameTotalBase: usize = 0;
@@ -170,13 +168,6 @@ export let nameByteBase: usize = 0;
 export let tupleBase: usize = 0;
 export let tupleIndexBase: usize = 0;
 export let nodeBase: usize = 0;
-export let operationBase: usize = 0;
-export let routeBase: usize = 0;
-export let latencyBase: usize = 0;
-export let meterBase: usize = 0;
-/** Calls by operation id, and behind them the cells found by key. */
-export let callBase: usize = 0;
-export let cellBase: usize = 0;
 export let reservationBase: usize = 0;
 
 /** Route node: 0 first child u32 │ 4 next sibling u32 │ 8 address of segment u32 │ 12 length u32
@@ -184,11 +175,22 @@ export let reservationBase: usize = 0;
 export const ROUTE_STRIDE: usize = 40;
 export const ROUTE_CAPACITY: u32 = 1024;
 
+// Tables of fixed size are static data, so that their addresses are constants of the code.
+export const header: usize = memory.data(HEADER_BYTES, 64);
+export const meterBase: usize = memory.data(METER_CAPACITY * <u32>METER_STRIDE, 64);
+export const operationBase: usize = memory.data(OPERATION_CAPACITY * <u32>OPERATION_STRIDE, 64);
+export const routeBase: usize = memory.data(ROUTE_CAPACITY * <u32>ROUTE_STRIDE, 64);
+/** Cells of calls, by operation id, and behind them the cells found by key. */
+export const callBase: usize = memory.data((OPERATION_CAPACITY + CELL_CAPACITY) * <u32>CELL_STRIDE, 64);
+export const cellBase: usize = callBase + <usize>OPERATION_CAPACITY * CELL_STRIDE;
+export const latencyBase: usize = memory.data(OPERATION_CAPACITY * <u32>LATENCY_STRIDE, 64);
+export const windowBase: usize = memory.data(WINDOW_BYTES, 64);
+
 function powerOfTwoAbove(value: u32): u32 {
   return (<u32>1) << (32 - clz(value));
 }
 
-/** Lays the regions out above the static data and grows memory to hold them. False when it cannot. */
+/** Lays the regions of chosen size out above the fixed ones and grows memory to hold them. False when it cannot. */
 export function carve(nodes: u32, tuples: u32, names: u32, nameBytes: u32, reservations: u32): bool {
   nodeCapacity = nodes;
   tupleCapacity = tuples;
@@ -198,23 +200,14 @@ export function carve(nodes: u32, tuples: u32, names: u32, nameBytes: u32, reser
   nameIndexMask = powerOfTwoAbove(names * 2) - 1;
   tupleIndexMask = powerOfTwoAbove(tuples * 2) - 1;
 
-  header = (__heap_base + 63) & ~63;
-  windowBase = header + HEADER_BYTES;
-  nodeBase = windowBase + WINDOW_BYTES;
+  nodeBase = (__heap_base + 63) & ~63;
   tupleBase = nodeBase + (<usize>nodes + 1 + tuples) * NODE_STRIDE;
-  nameBase = tupleBase + <usize>tuples * TUPLE_STRIDE;
+  reservationBase = tupleBase + <usize>tuples * TUPLE_STRIDE;
+  nameBase = reservationBase + <usize>reservations * RESERVATION_STRIDE;
   nameTotalBase = nameBase + <usize>names * NAME_STRIDE;
   nameIndexBase = nameTotalBase + <usize>names * NAME_TOTAL_STRIDE;
   tupleIndexBase = nameIndexBase + (<usize>nameIndexMask + 1) * 4;
-  operationBase = tupleIndexBase + (<usize>tupleIndexMask + 1) * 4;
-  operationBase = (operationBase + 63) & ~63;
-  routeBase = operationBase + <usize>OPERATION_CAPACITY * OPERATION_STRIDE;
-  latencyBase = routeBase + <usize>ROUTE_CAPACITY * ROUTE_STRIDE;
-  meterBase = latencyBase + <usize>OPERATION_CAPACITY * LATENCY_STRIDE;
-  callBase = meterBase + <usize>METER_CAPACITY * METER_STRIDE;
-  cellBase = callBase + <usize>OPERATION_CAPACITY * CELL_STRIDE;
-  reservationBase = cellBase + <usize>CELL_CAPACITY * CELL_STRIDE;
-  nameByteBase = reservationBase + <usize>reservations * RESERVATION_STRIDE;
+  nameByteBase = tupleIndexBase + (<usize>tupleIndexMask + 1) * 4;
 
   const end = nameByteBase + nameBytes;
   const pages = <i32>((end + 65535) >> 16) - memory.size();

@@ -1,8 +1,8 @@
 // Books: prices an operation and adds it, exactly, to its node, its payer, its cell and the day.
-import { handleOf, KIND_TICKET, liveNode, nodeAt, overflowed, slotOf, generation, tupleAt } from "./attribution";
+import { handleOf, KIND_TICKET, liveNode, liveNodeInline, nodeAt, overflowed, slotOf, generation, tupleAt } from "./attribution";
 import * as at from "./layout";
 import * as money from "./money";
-import { isQuantity, operationAt, priceQuantity } from "./pricing";
+import { isQuantity, isQuantityInline, operationAt, priceQuantity } from "./pricing";
 import { keep } from "./sampling";
 import * as status from "./status";
 
@@ -14,6 +14,7 @@ const LEAP_MS: f64 = 400.0 * DAY_MS;
 /**
  * Moves the clock. A new UTC day starts its own accumulator; a clock that steps back books to the day
  * it says while that one is kept (this one and the one before), else to the older of the two, counted.
+ * A clock that shows 0 was never set, so it may leap.
  */
 export function tick(now: f64): i32 {
   const before = load<f64>(at.header, at.H_NOW);
@@ -91,44 +92,44 @@ function addCount(address: usize, by: u64): void {
 function bookQuantity(operation: u32, meter: u32, quantity: f64, unpriced: bool, low: u64, high: u64): void {
   const cell = cellFor(operation, meter);
   addCount(cell + at.C_COUNT, 1);
-  money.addTo(cell + at.C_QUANTITY, <u64>quantity, 0);
+  money.addInline(cell + at.C_QUANTITY, <u64>quantity, 0);
   if (unpriced) {
     addCount(cell + at.C_UNPRICED_COUNT, 1);
     money.addTo(cell + at.C_UNPRICED_QUANTITY, <u64>quantity, 0);
   } else {
-    money.addTo(cell, low, high);
+    money.addInline(cell, low, high);
   }
 }
 
-/** Adds one call, its items and its own price to the operation's cell. */
-function bookCall(operation: u32, items: u32, priced: bool): void {
+/**
+ * Adds one call, its items and its own price to the operation's cell, and the whole amount to everything
+ * that carries a total. The caller has checked that it fits.
+ */
+@inline
+function book(
+  node: usize, operation: u32, items: u32, priced: bool, day: usize, low: u64, high: u64,
+): void {
   const cell = callCell(operation);
   addCount(cell + at.C_COUNT, 1);
   addCount(cell + at.C_ITEMS, items);
-  if (priced) {
-    const price = operationAt(operation);
-    money.addTo(cell, load<u64>(price), load<u64>(price, 8));
-  } else {
-    addCount(cell + at.C_UNPRICED_COUNT, 1);
-  }
-}
-
-/** Adds an amount to everything that carries a total. The caller has checked that it fits. */
-function bookAmount(node: usize, day: u32, low: u64, high: u64): void {
-  money.addTo(at.header, low, high);
-  const current = load<u32>(at.header, at.H_DAY);
-  const slot = day >= current ? at.H_TODAY : day + 1 == current ? at.H_YESTERDAY : at.H_OLDER;
-  money.addTo(at.header + slot, low, high);
-  money.addTo(node, low, high);
-  money.addTo(tupleAt(load<u32>(node, at.N_TUPLE)), low, high);
+  const price = operationAt(operation);
+  money.addInline(cell, load<u64>(price), load<u64>(price, 8));
+  if (!priced) addCount(cell + at.C_UNPRICED_COUNT, 1);
+  money.addInline(at.header, low, high);
+  money.addInline(day, low, high);
+  money.addInline(node, low, high);
+  money.addInline(tupleAt(load<u32>(node, at.N_TUPLE)), low, high);
   store<u64>(at.header, low, at.H_LAST_COST);
   store<u64>(at.header, high, at.H_LAST_COST + 8);
+  countOn(node, at.N_OPERATIONS);
 }
 
+@inline
 function countOn(node: usize, field: usize): void {
   store<u32>(node + field, load<u32>(node + field) + 1);
 }
 
+@inline
 function overflowFlag(node: usize): i32 {
   if (!overflowed(node)) return 0;
   addCount(at.header + at.H_OVERFLOWED, 1);
@@ -170,17 +171,18 @@ export function price(operation: i32, meter: i32, quantity: f64): i32 {
 // ── one call: nothing can block ──────────────────────────────────────────────────────────────────
 
 /** Books an operation that succeeded. Answers flags, or a status when it changed nothing. */
+@inline
 export function record(handle: f64, operation: i32, meter: i32, quantity: f64, items: i32): i32 {
-  const slot = liveNode(handle);
+  const slot = liveNodeInline(handle);
   if (slot == 0) return status.HANDLE;
   if (!checkOperation(operation)) return status.OPERATION;
   if (!checkMeter(meter)) return status.METER;
-  if (!isQuantity(quantity) || items < 0) return status.QUANTITY;
+  if (!isQuantityInline(quantity) || items < 0) return status.QUANTITY;
 
   const price = operationAt(operation);
   const priced = (load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED) != 0;
-  let low = priced ? load<u64>(price) : 0;
-  let high = priced ? load<u64>(price, 8) : 0;
+  let low = load<u64>(price);
+  let high = load<u64>(price, 8);
   let flags = priced ? 0 : status.FLAG_UNPRICED;
   if (meter != 0) {
     const priceStatus = priceQuantity(meter, quantity);
@@ -196,10 +198,9 @@ export function record(handle: f64, operation: i32, meter: i32, quantity: f64, i
   } else if (money.overflows(at.header, low, high)) {
     return status.OVERFLOW;
   }
-  bookCall(operation, items, priced);
   const node = nodeAt(slot);
-  bookAmount(node, bookingDay(), low, high);
-  countOn(node, at.N_OPERATIONS);
+  const day = at.header + at.H_TODAY + (<usize>load<u32>(at.header, at.H_SLOT) << 4);
+  book(node, operation, items, priced, day, low, high);
   flags |= overflowFlag(node);
   return keep(false) ? flags | status.FLAG_SAMPLED : flags;
 }
@@ -213,18 +214,24 @@ function reservationAt(slot: u32): usize {
   return at.reservationBase + <usize>slot * at.RESERVATION_STRIDE;
 }
 
+/** Why the last ticket was of no use: never given out, or settled before. */
+let refusal: i32 = 0;
+/** Slot of the last open reservation that was asked for. */
+let openSlot: u32 = 0;
+
+/** Address of an open reservation; 0, and the reason in `refusal`, when the ticket is of no use. */
 function openReservation(ticket: f64): usize {
   const slot = slotOf(ticket, KIND_TICKET);
+  refusal = status.HANDLE;
   if (slot == 0 || slot >= load<u32>(at.header, at.H_RESERVATIONS)) return 0;
   const reservation = reservationAt(slot);
-  return load<u32>(reservation, at.R_GENERATION) == generation ? reservation : 0;
-}
-
-/** Why a ticket is of no use: settled before, or never given out. */
-function ticketStatus(ticket: f64): i32 {
-  const slot = slotOf(ticket, KIND_TICKET);
-  if (slot == 0 || slot >= load<u32>(at.header, at.H_RESERVATIONS)) return status.HANDLE;
-  return generation < load<u32>(reservationAt(slot), at.R_GENERATION) ? status.SETTLED : status.HANDLE;
+  const current = load<u32>(reservation, at.R_GENERATION);
+  if (current == generation) {
+    openSlot = slot;
+    return reservation;
+  }
+  if (generation < current) refusal = status.SETTLED;
+  return 0;
 }
 
 function takeReservation(): u32 {
@@ -240,8 +247,7 @@ function takeReservation(): u32 {
   return made;
 }
 
-function freeReservation(reservation: usize): void {
-  const slot = <u32>((reservation - at.reservationBase) / at.RESERVATION_STRIDE);
+function freeReservation(reservation: usize, slot: u32): void {
   // Generations have 28 bits in a handle; 0 is never one.
   // After 2^28 - 1 uses of one slot they start again: only a ticket kept that long could be mistaken.
   const next = (load<u32>(reservation, at.R_GENERATION) + 1) & 0xfffffff;
@@ -253,11 +259,11 @@ function freeReservation(reservation: usize): void {
 
 /** Holds the estimated price of a call that is about to run. Answers a ticket, or a status below zero. */
 export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64): f64 {
-  const node = liveNode(handle);
+  const node = liveNodeInline(handle);
   if (node == 0) return status.HANDLE;
   if (!checkOperation(operation)) return status.OPERATION;
   if (!checkMeter(meter)) return status.METER;
-  if (!isQuantity(quantity)) return status.QUANTITY;
+  if (!isQuantityInline(quantity)) return status.QUANTITY;
 
   const price = operationAt(operation);
   let low: u64 = 0;
@@ -294,7 +300,7 @@ export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64):
 /** Moves an open reservation to the node that its call has brought into being. The payer stays. */
 export function assign(ticket: f64, handle: f64): i32 {
   const reservation = openReservation(ticket);
-  if (reservation == 0) return ticketStatus(ticket);
+  if (reservation == 0) return refusal;
   const node = liveNode(handle);
   if (node == 0) return status.HANDLE;
   const payer = load<u32>(nodeAt(load<u32>(reservation, at.R_NODE)), at.N_TUPLE);
@@ -306,7 +312,7 @@ export function assign(ticket: f64, handle: f64): i32 {
 /** Notes an actual quantity; several on one meter add up. */
 export function charge(ticket: f64, meter: i32, quantity: f64): i32 {
   const reservation = openReservation(ticket);
-  if (reservation == 0) return ticketStatus(ticket);
+  if (reservation == 0) return refusal;
   if (meter == 0 || !checkMeter(meter)) return status.METER;
   if (!isQuantity(quantity)) return status.QUANTITY;
   const count = load<u32>(reservation, at.R_CHARGES);
@@ -330,7 +336,7 @@ export function charge(ticket: f64, meter: i32, quantity: f64): i32 {
 /** Raises the hold while a quantity of unknown length goes by. */
 export function extend(ticket: f64, meter: i32, quantity: f64): i32 {
   const reservation = openReservation(ticket);
-  if (reservation == 0) return ticketStatus(ticket);
+  if (reservation == 0) return refusal;
   if (meter == 0 || !checkMeter(meter)) return status.METER;
   if (!isQuantity(quantity)) return status.QUANTITY;
   const priceStatus = priceQuantity(meter, quantity);
@@ -345,8 +351,8 @@ export function extend(ticket: f64, meter: i32, quantity: f64): i32 {
 /** Ends a reservation whose call did not run: nothing is booked. */
 export function release(ticket: f64): i32 {
   const reservation = openReservation(ticket);
-  if (reservation == 0) return ticketStatus(ticket);
-  freeReservation(reservation);
+  if (reservation == 0) return refusal;
+  freeReservation(reservation, openSlot);
   return status.OK;
 }
 
@@ -356,7 +362,7 @@ export function release(ticket: f64): i32 {
  */
 export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32 {
   const reservation = openReservation(ticket);
-  if (reservation == 0) return ticketStatus(ticket);
+  if (reservation == 0) return refusal;
   if (items < 0) return status.QUANTITY;
   const node = nodeAt(load<u32>(reservation, at.R_NODE));
   const operation = load<u32>(reservation, at.R_OPERATION);
@@ -366,7 +372,7 @@ export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32
     countOn(node, at.N_ERRORS);
     store<u64>(at.header, 0, at.H_LAST_COST);
     store<u64>(at.header, 0, at.H_LAST_COST + 8);
-    freeReservation(reservation);
+    freeReservation(reservation, openSlot);
     keep(true);
     return status.FLAG_ERROR | status.FLAG_SAMPLED | overflowFlag(node);
   }
@@ -379,8 +385,8 @@ export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32
   }
   const price = operationAt(operation);
   const priced = (load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED) != 0;
-  let low: u64 = priced ? load<u64>(price) : 0;
-  let high: u64 = priced ? load<u64>(price, 8) : 0;
+  let low: u64 = load<u64>(price);
+  let high: u64 = load<u64>(price, 8);
   let flags = priced ? 0 : status.FLAG_UNPRICED;
 
   // Everything is priced and checked before anything is booked.
@@ -400,15 +406,16 @@ export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32
     bookQuantity(operation, load<u32>(entry), load<f64>(entry, 8), priceStatus != 0, money.low, money.high);
   }
   noteLatency(operation, latency);
-  bookCall(operation, items, priced);
-  bookAmount(node, load<u32>(reservation, at.R_DAY), low, high);
-  countOn(node, at.N_OPERATIONS);
+  const current = load<u32>(at.header, at.H_DAY);
+  const reserved = load<u32>(reservation, at.R_DAY);
+  const day = reserved >= current ? at.H_TODAY : reserved + 1 == current ? at.H_YESTERDAY : at.H_OLDER;
+  book(node, operation, items, priced, at.header + day, low, high);
   flags |= overflowFlag(node);
   if (money.exceeds(low, high, load<u64>(reservation), load<u64>(reservation, 8))) {
     flags |= status.FLAG_OVERRUN;
     addCount(at.header + at.H_OVERRUNS, 1);
   }
-  freeReservation(reservation);
+  freeReservation(reservation, openSlot);
   return keep((flags & status.FLAG_OVERRUN) != 0) ? flags | status.FLAG_SAMPLED : flags;
 }
 

@@ -11,6 +11,12 @@ let remainder: u64 = 0;
 
 /** Adds (lo, hi) to the amount in memory at `at`. */
 export function addTo(at: usize, lo: u64, hi: u64): void {
+  addInline(at, lo, hi);
+}
+
+/** The same without a call, for the paths where that counts. */
+@inline
+export function addInline(at: usize, lo: u64, hi: u64): void {
   const before = load<u64>(at);
   const sum = before + lo;
   store<u64>(at, sum);
@@ -18,6 +24,7 @@ export function addTo(at: usize, lo: u64, hi: u64): void {
 }
 
 /** Would adding (lo, hi) push the amount at `at` past the largest positive value? Both are not negative. */
+@inline
 export function overflows(at: usize, lo: u64, hi: u64): bool {
   const before = load<u64>(at);
   const sum = before + lo;
@@ -49,6 +56,7 @@ export function multiply(a: u64, b: u64): void {
 }
 
 /** (hi:lo) / d for hi < d, schoolbook in 32-bit digits after normalising d. */
+@inline
 function divideWords(hi: u64, lo: u64, d: u64): void {
   const shift = clz(d);
   const divisor = d << shift;

@@ -2,9 +2,9 @@
 //
 // Source: MLflow's protobuf services (tracking, registry, artifacts, webhooks) and its server's
 // hand-written routes, releases 2.9 to 3.17. Lines of the table:
-//   #CLASS PRICE [uncounted]   starts a class; price tracking | registry | free | unknown
-//   >BASE PREFIX               what the following routes share; bases are listed in classify.ts
-//   METHODS ROUTE NAME         `{}` is one segment, `{*}` all that follow; a route of `-` is the prefix
+//   #CLASS PRICE         starts a class; price tracking | registry | free | unknown, or look: free, not counted
+//   >BASE PREFIX         what the following routes share; bases are listed in routes.ts
+//   METHODS ROUTE NAME   `{}` is one segment, `{*}` all that follow; a route of `-` is the prefix
 // Methods: G get, P post, U put, A patch, D delete.
 import * as at from "./layout";
 import { addRoute, BASES } from "./routes";
@@ -17,7 +17,7 @@ export const CLASSES: string = `other run-lifecycle tracking-write tracking-read
 
 const TABLE: string = `#other unknown
 P - unknown_write
-#other free uncounted
+#other look
 G - unknown_read
 #run-lifecycle tracking
 >2 runs/
@@ -25,7 +25,7 @@ P create create_run
 P create-promptlab-run create_promptlab_run
 P delete delete_run
 P restore restore_run
-#run-lifecycle free uncounted
+#run-lifecycle look
 P update update_run
 #tracking-write tracking
 P log-metric log_metric
@@ -37,7 +37,7 @@ P log-inputs log_inputs
 #model-log free
 P outputs log_outputs
 P log-model record_logged_model
-#tracking-read free uncounted
+#tracking-read look
 G get get_run
 P search search_runs
 >2 metrics/
@@ -57,15 +57,16 @@ P delete delete_experiment
 P restore restore_experiment
 P set-experiment-tag set_experiment_tag
 P delete-experiment-tag delete_experiment_tag
-#artifact-read free uncounted
+#artifact-read look
 >2 artifacts/
 G list list_artifacts
 P presigned-download-url presign_download
 >A artifacts
 G - list_artifacts
 G {*} download_artifact
->A mpd/presigned/
-G {*} presign_download
+>A -
+G presigned/{*} presign_download
+G mpd/presigned/{*} presign_download
 >/ -
 G get-artifact download_artifact
 G model-versions/get-artifact download_artifact
@@ -87,10 +88,10 @@ D {} delete_logged_model
 A {}/tags set_logged_model_tags
 D {}/tags/{} delete_logged_model_tag
 P {}/params log_logged_model_params
-#tracking-read free uncounted
+#tracking-read look
 G {} get_logged_model
 P search search_logged_models
-#artifact-read free uncounted
+#artifact-read look
 G {}/artifacts/directories list_artifacts
 G {}/artifacts/files download_artifact
 #registry-write free
@@ -111,7 +112,7 @@ P transition-stage transition_model_version_stage
 D delete delete_model_version
 P set-tag set_model_version_tag
 D delete-tag delete_model_version_tag
-#registry-read free uncounted
+#registry-read look
 G get get_model_version
 G search search_model_versions
 G get-download-uri get_model_version_download_uri
@@ -142,7 +143,7 @@ P - create_issue
 A {} update_issue
 >/ v1/
 P traces export_spans
-#trace-read free uncounted
+#trace-read look
 >2 traces
 G - search_traces
 G {}/info get_trace_info
@@ -172,7 +173,7 @@ P {}/records upsert_dataset_records
 D {}/records delete_dataset_records
 P {}/add-experiments add_dataset_experiments
 P {}/remove-experiments remove_dataset_experiments
-#tracking-read free uncounted
+#tracking-read look
 GP search search_evaluation_datasets
 G {} get_dataset
 G {}/records get_dataset_records
@@ -190,7 +191,7 @@ U online-config set_online_scorer
 P create create_label_schema
 A update update_label_schema
 D delete delete_label_schema
-#tracking-read free uncounted
+#tracking-read look
 G get get_label_schema
 G get-by-name get_label_schema
 G list list_label_schemas
@@ -199,7 +200,7 @@ GP graphql query_graphql
 #registry-write registry
 >3 mcp-servers/
 PAD {*} write_mcp_server
-#registry-read free uncounted
+#registry-read look
 G {*} read_mcp_server
 #admin unknown
 >2 users/
@@ -213,7 +214,7 @@ P webhooks write_webhook
 PAD workspaces/{*} write_workspace
 P workspaces write_workspace
 PADU gateway/{*} write_gateway
-#admin free uncounted
+#admin look
 G workspaces read_workspace
 G workspaces/{*} read_workspace
 G gateway/{*} read_gateway
@@ -223,7 +224,7 @@ G experiments/permissions/{*} read_permission
 G registered-models/permissions/{*} read_permission
 G webhooks read_webhook
 G webhooks/{*} read_webhook
-#other free uncounted
+#other look
 >/ -
 G health probe
 G version probe
@@ -328,8 +329,7 @@ export function start(): void {
       const key = charAt(text, second);
       price = key == 0x74 /* t */ ? PRICE_TRACKING : key == 0x72 /* r */ ? PRICE_REGISTRY : 0;
       traits = key == 0x75 /* u */ ? 0 : at.TRAIT_PRICED;
-      if (charAt(text, secondEnd) == 32) lineEnd = wordEnd(text, secondEnd + 1);
-      else traits |= at.TRAIT_COUNTED;
+      if (key != 0x6c /* l */) traits |= at.TRAIT_COUNTED;
     } else if (first == 0x3e /* > */) {
       base = wordIndex(BASES, text + (<usize>(from + 1) << 1), 1);
       prefix = text + (<usize>second << 1);

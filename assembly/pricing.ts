@@ -47,8 +47,13 @@ export function setMeterRate(id: u32, low: u64, high: u64, divisor: u64): i32 {
 }
 
 /** Is this a quantity: whole, from 0 to 2^53 - 1? */
-@inline
 export function isQuantity(quantity: f64): bool {
+  return isQuantityInline(quantity);
+}
+
+/** The same without a call, for the paths where that counts. */
+@inline
+export function isQuantityInline(quantity: f64): bool {
   return quantity >= 0.0 && quantity <= 9007199254740991.0 && floor(quantity) == quantity;
 }
 

@@ -1,6 +1,9 @@
 // Consistent probability sampling of single operations: keep when 52 random bits reach the threshold.
 import * as at from "./layout";
 
+/** The threshold that no 52 bits reach. */
+const NOTHING: u64 = 1 << 52;
+
 /** Sets the share to keep, 0 to 1, as OpenTelemetry's rejection threshold cut to 52 bits. */
 export function setRate(rate: f64): void {
   store<u64>(at.header, <u64>((1.0 - rate) * 4503599627370496.0), at.H_THRESHOLD);
@@ -16,10 +19,11 @@ function randomBits(): u64 {
 }
 
 /** Decides one operation and counts the decision. What must be kept is kept with probability one. */
+@inline
 export function keep(always: bool): bool {
   const threshold = load<u64>(at.header, at.H_THRESHOLD);
-  // Without a threshold no number is drawn.
-  const kept = always || threshold == 0 || randomBits() >= threshold;
+  // No number is drawn where the answer is known.
+  const kept = always || threshold == 0 || (threshold != NOTHING && randomBits() >= threshold);
   const counter = at.header + (kept ? at.H_KEPT : at.H_DROPPED);
   store<u64>(counter, load<u64>(counter) + 1);
   return kept;

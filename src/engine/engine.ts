@@ -259,6 +259,11 @@ function numeric(value: number): number {
   return typeof value === "number" ? value : Number.NaN;
 }
 
+/** Is this a number that the engine's 32-bit arguments hold as it is? */
+function isWord(value: unknown): value is number {
+  return typeof value === "number" && (value | 0) === value;
+}
+
 function add(amounts: Map<string, bigint>, key: string, amount: bigint): void {
   amounts.set(key, (amounts.get(key) ?? 0n) + amount);
 }
@@ -549,13 +554,13 @@ export class Engine {
 
   #operationId(operation: number | string): number {
     if (typeof operation === "string") return this.operation(operation);
-    if ((operation | 0) !== operation) this.#refuse(-2, "operation", operation);
+    if (!isWord(operation)) this.#refuse(-2, "operation", operation);
     return operation;
   }
 
   #meterId(meter: number | string): number {
     if (typeof meter === "string") return this.meter(meter);
-    if ((meter | 0) !== meter) this.#refuse(-3, "meter", meter);
+    if (!isWord(meter)) this.#refuse(-3, "meter", meter);
     return meter;
   }
 
@@ -647,12 +652,9 @@ export class Engine {
     quantity = 0,
     items = 1,
   ): number {
-    const operationId =
-      typeof operation === "number" && (operation | 0) === operation
-        ? operation
-        : this.#operationId(operation);
+    const operationId = isWord(operation) ? operation : this.#operationId(operation);
     const meterId = meter === 0 ? 0 : this.#meterId(meter);
-    if ((items | 0) !== items) this.#refuse(-4, "items", items);
+    if (!isWord(items)) this.#refuse(-4, "items", items);
     const flags = this.#exports.record(
       numeric(node),
       operationId,
@@ -725,7 +727,7 @@ export class Engine {
    * @throws {EngineError} `TICKET_SETTLED` for a second time; nothing changes then.
    */
   settle(ticket: number, outcome: Outcome = "ok", latencyMs = -1, items = 1): number {
-    if ((items | 0) !== items) this.#refuse(-4, "items", items);
+    if (!isWord(items)) this.#refuse(-4, "items", items);
     if (outcome !== "ok" && outcome !== "error") {
       throw new EngineError(
         "INVALID_OPTION",
