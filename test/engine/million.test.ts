@@ -23,7 +23,7 @@ type TwinTicket = Twin["tickets"][number];
 
 describe("a million operations", () => {
   it("equal the twin in every breakdown", () => {
-    const seed = Number(process.env["GENOPS_TEST_SEED"] ?? Date.now() % 2 ** 31);
+    const seed = Number(process.env.GENOPS_TEST_SEED ?? Date.now() % 2 ** 31);
     const hint = `GENOPS_TEST_SEED=${seed}`;
     const next = random(seed);
     const below = (limit: number) => next() % limit;

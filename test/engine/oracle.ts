@@ -106,7 +106,8 @@ export class Twin {
   readonly #days = new Map<number, bigint>();
   readonly #meters: { readonly name: string; readonly rate: Rate | undefined }[] = [];
   #total = 0n;
-  #now: number | undefined;
+  /** A clock that shows 0 was never set. */
+  #now = 0;
   #latestDay = 0;
   #overruns = 0;
   lastCost = 0n;
@@ -194,16 +195,15 @@ export class Twin {
 
   tick(now: number): void {
     if (!(now >= 0 && now < 1e15)) throw new Refused("CLOCK_JUMP");
-    if (this.#now !== undefined && now > Math.max(this.#now, this.#latestDay * DAY) + 400 * DAY) {
-      throw new Refused("CLOCK_JUMP");
-    }
+    const latest = Math.max(this.#now, this.#latestDay * DAY);
+    if (latest > 0 && now > latest + 400 * DAY) throw new Refused("CLOCK_JUMP");
     this.#now = now;
     this.#latestDay = Math.max(this.#latestDay, Math.floor(now / DAY));
   }
 
   /** The day that the clock shows, or the older of the two that are kept. */
   #bookingDay(): number {
-    const day = Math.floor((this.#now ?? 0) / DAY);
+    const day = Math.floor(this.#now / DAY);
     return day === this.#latestDay ? day : this.#latestDay - 1;
   }
 
@@ -214,8 +214,8 @@ export class Twin {
   // ── booking ────────────────────────────────────────────────────────────────────────────────────
 
   #cell(operation: number, meter: number): Cell {
-    let cells = this.#cells.get(operation);
-    if (cells === undefined) this.#cells.set(operation, (cells = new Map()));
+    const cells = this.#cells.get(operation) ?? new Map<number, Cell>();
+    this.#cells.set(operation, cells);
     let cell = cells.get(meter);
     if (cell === undefined) {
       cell = {
