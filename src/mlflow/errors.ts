@@ -36,6 +36,12 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof MlflowError && error.code === code;
 }
 
+/** What a thrown value says; a frame and a test runner have an Error of their own. */
+export function reasonOf(thrown: unknown): string {
+  const { message } = (thrown ?? {}) as { message?: unknown };
+  return typeof message === "string" ? message : String(thrown);
+}
+
 /** The error of a value that MLflow would refuse: names the field, the value and the fix. */
 export function invalidParameter(field: string, value: unknown, fix: string): MlflowError {
   return new MlflowError(

@@ -1,7 +1,7 @@
 // A store behind an MLflow server: its REST interface over fetch.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
 import { numberToMessage } from "./entities.js";
-import { MlflowError } from "./errors.js";
+import { MlflowError, reasonOf } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
 import { delayBeforeRetry, type Failure, type RetrySettings, retrySettings } from "./retry.js";
 import { type Endpoint, uploadArtifact } from "./spec.js";
@@ -20,6 +20,8 @@ const UNCONNECTED_CODES: readonly string[] = [
   "ENETUNREACH",
   "EADDRNOTAVAIL",
   "UND_ERR_CONNECT_TIMEOUT",
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
 ];
 
 /** MLflow's names for the statuses of answers that carry no name (mlflow/exceptions.py). */
@@ -262,6 +264,11 @@ export class RestStore implements Store {
     );
   }
 
+  #protocolAdvice(cause: unknown): string {
+    const speaksPlainly = codesOf(cause).some((code) => code.startsWith("ERR_SSL_"));
+    return speaksPlainly ? " It does not speak TLS: try http:// instead of https://." : "";
+  }
+
   #failed(failure: AttemptFailure, call: StoreCall, settings: RetrySettings): MlflowError {
     const { cause } = failure;
     const where = `${call.method} ${call.path}`;
@@ -275,13 +282,13 @@ export class RestStore implements Store {
       case "local":
         return new MlflowError(
           "INVALID_STATE",
-          `${where} could not be sent: ${reasonOf(cause)}. A file must not change while it is uploaded.`,
+          `${where} could not be sent: ${causeText(cause)}. A file must not change while it is uploaded.`,
           { cause },
         );
       case "unconnected":
         return new MlflowError(
           "SERVER_UNREACHABLE",
-          `No MLflow server answers at ${this.uri} (${reasonOf(cause)}). Start one with 'mlflow server --host 127.0.0.1 --port 5000', or set MLFLOW_TRACKING_URI to where it runs.`,
+          `No MLflow server answers at ${this.uri} (${causeText(cause)}).${this.#protocolAdvice(cause)} Start one with 'mlflow server --host 127.0.0.1 --port 5000', or set MLFLOW_TRACKING_URI to where it runs.`,
           { cause },
         );
       case "blocked":
@@ -293,7 +300,7 @@ export class RestStore implements Store {
       case "broken":
         return new MlflowError(
           "SERVER_UNREACHABLE",
-          `The connection to the MLflow server at ${this.uri} broke during ${where} (${reasonOf(cause)}). It may have been carried out.`,
+          `The connection to the MLflow server at ${this.uri} broke during ${where} (${causeText(cause)}). It may have been carried out.`,
           { cause },
         );
     }
@@ -346,21 +353,23 @@ function excerpt(text: string): string {
   return words === "" ? "(empty)" : JSON.stringify(words.slice(0, 200));
 }
 
+/** An error and what caused it, outermost first. */
+function* causesOf(error: unknown): Generator<{ code?: unknown; message?: unknown }> {
+  let current = error;
+  // A chain of causes that never ends is nobody's intention.
+  for (let depth = 0; depth < 10 && typeof current === "object" && current !== null; depth++) {
+    yield current;
+    current = (current as { cause?: unknown }).cause;
+  }
+}
+
 /** The error codes along an error's chain of causes. */
 function codesOf(error: unknown): string[] {
-  const codes: string[] = [];
-  for (let current = error; current instanceof Error; current = current.cause) {
-    const { code } = current as { code?: unknown };
-    if (typeof code === "string") codes.push(code);
-  }
-  return codes;
+  return [...causesOf(error)].flatMap(({ code }) => (typeof code === "string" ? [code] : []));
 }
 
 function isBadPort(error: unknown): boolean {
-  for (let current = error; current instanceof Error; current = current.cause) {
-    if (current.message === "bad port") return true;
-  }
-  return false;
+  return [...causesOf(error)].some(({ message }) => message === "bad port");
 }
 
 function failureKind(error: unknown): Exclude<FailureKind, "timeout"> {
@@ -372,8 +381,7 @@ function failureKind(error: unknown): Exclude<FailureKind, "timeout"> {
   return codes.some(isLocal) ? "local" : "broken";
 }
 
-function reasonOf(cause: unknown): string {
+function causeText(cause: unknown): string {
   const codes = codesOf(cause);
-  if (codes.length > 0) return codes.join(", ");
-  return cause instanceof Error ? cause.message : String(cause);
+  return codes.length > 0 ? codes.join(", ") : reasonOf(cause);
 }

@@ -118,6 +118,11 @@ export function checkTagKey(key: unknown): void {
   checkKey("tag key", key);
 }
 
+/** By its tag: a frame and a test runner have classes of their own. */
+function isTagged(value: unknown, tag: string): boolean {
+  return Object.prototype.toString.call(value) === `[object ${tag}]`;
+}
+
 /** A logged value as text: what is not text is written as JavaScript or JSON writes it. */
 function textOf(field: string, value: unknown): string {
   switch (typeof value) {
@@ -128,7 +133,8 @@ function textOf(field: string, value: unknown): string {
     case "bigint":
       return String(value);
     case "object":
-      if (value !== null) return value instanceof Date ? value.toISOString() : toJson(field, value);
+      if (value !== null)
+        return isTagged(value, "Date") ? (value as Date).toISOString() : toJson(field, value);
   }
   throw invalidParameter(field, value, "pass a text, a number, a boolean, or an object for JSON.");
 }
@@ -276,6 +282,10 @@ export function checkRunName(name: unknown): asserts name is string {
   if (typeof name !== "string" || name.trim() === "") {
     throw invalidParameter("runName", name, "pass a non-empty text, or leave it out.");
   }
+  // MLflow keeps it as a tag too.
+  if (isTooLong(name, MAX_TAG_VALUE_LENGTH)) {
+    throw invalidParameter("runName", name, `use at most ${MAX_TAG_VALUE_LENGTH} characters.`);
+  }
 }
 
 export function checkTime(field: string, time: unknown): void {
@@ -333,7 +343,7 @@ export function checkOptions(where: string, options: unknown, known: readonly st
 /** Names and values as an object. */
 export function checkRecord(field: string, value: unknown): void {
   const isObject = typeof value === "object" && value !== null;
-  if (!isObject || Array.isArray(value) || value instanceof Map) {
+  if (!isObject || Array.isArray(value) || isTagged(value, "Map")) {
     throw invalidParameter(field, value, "pass an object of names and values.");
   }
 }

@@ -1,11 +1,11 @@
 // What the file system refuses, as MlflowError: names the path, the reason and the fix.
 import { dirname } from "node:path";
-import { MlflowError } from "../errors.js";
+import { MlflowError, reasonOf } from "../errors.js";
 
-/** Is this a file system error of one of these codes? */
+/** Is this a file system error of one of these codes? By its code: a test runner has its own Error. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
-  const { code } = error as { code?: unknown };
-  return error instanceof Error && typeof code === "string" && codes.includes(code);
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "string" && codes.includes(code);
 }
 
 /** Answers `missing` where there is no such file or folder. */
@@ -56,7 +56,7 @@ export function fileError(error: unknown, root: string): MlflowError {
     default:
       return new MlflowError(
         "INTERNAL_ERROR",
-        `The file store in '${root}' failed: ${error instanceof Error ? error.message : String(error)}.`,
+        `The file store in '${root}' failed: ${reasonOf(error)}.`,
         details,
       );
   }
