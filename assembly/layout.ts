@@ -75,7 +75,7 @@ export const T_RUNS: usize = 44;
 /** The tuple that takes what fits nowhere; it is always there. */
 export const TUPLE_OVERFLOW: u32 = 0;
 
-/** Node (one cache line): 0 own cost │ 16 operations u32, 20 errors u32 │ 24 tuple u32 │ 28 parent u32
+/** Node (one cache line): 0 own cost │ 16 counted operations u32, 20 errors u32 │ 24 tuple u32 │ 28 parent u32
  *  │ 32 experiment u32 │ 36 run name u32 │ 40 model u32 │ 44 generation u32 │ 48 state u32
  *  │ 52 free 4 │ 56 opened f64 (ms) */
 export const NODE_STRIDE: usize = 64;

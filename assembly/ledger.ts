@@ -121,7 +121,9 @@ function book(
   money.addInline(tupleAt(load<u32>(node, at.N_TUPLE)), low, high);
   store<u64>(at.header, low, at.H_LAST_COST);
   store<u64>(at.header, high, at.H_LAST_COST + 8);
-  countOn(node, at.N_OPERATIONS);
+  // Those that change something, as every count of operations.
+  const counted = load<u32>(price, at.O_TRAITS) & at.TRAIT_COUNTED;
+  store<u32>(node, load<u32>(node, at.N_OPERATIONS) + counted, at.N_OPERATIONS);
 }
 
 @inline

@@ -27,6 +27,7 @@ export interface RunCost {
   /** Its own and its children's. */
   readonly inclusiveCost: number;
   readonly inclusiveCostExact: string;
+  /** Calls that succeeded and changed something, of the run itself. */
   readonly operationCount: number;
   readonly errorCount: number;
 }

@@ -971,6 +971,7 @@ export class Engine {
     const tuples = this.#exports.tupleAddress();
     const count = this.#view.getUint32(this.#header + HEADER.nodes, true);
     const runs: RunTotal[] = [];
+    const { operations, errors } = this.#countsByRun(nodes, count);
     const named = (key: string, id: number) => (id === 0 ? {} : { [key]: this.#name(id) });
     for (let slot = 1; slot <= count; slot++) {
       const at = nodes + slot * NODE_STRIDE;
@@ -994,12 +995,28 @@ export class Engine {
         ...named("costCenter", payerName(4)),
         own: own.get(runId) ?? 0n,
         inclusive: inclusive.get(runId) ?? 0n,
-        operations: word(NODE.operations),
-        errors: word(NODE.errors),
+        operations: operations[slot] ?? 0,
+        errors: errors[slot] ?? 0,
         finished: (state & STATE_FINISHED) !== 0,
       });
     }
     return runs;
+  }
+
+  /** By slot of a run: what was counted on it and on the scopes below it, as its own cost is. */
+  #countsByRun(nodes: number, count: number) {
+    const operations = new Float64Array(count + 1);
+    const errors = new Float64Array(count + 1);
+    const word = (slot: number, offset: number) =>
+      this.#view.getUint32(nodes + slot * NODE_STRIDE + offset, true);
+    for (let slot = 1; slot <= count; slot++) {
+      let run = slot;
+      while (run !== 0 && run <= count && word(run, NODE.name) === 0) run = word(run, NODE.parent);
+      if (run === 0 || run > count) continue;
+      operations[run] = (operations[run] ?? 0) + word(slot, NODE.operations);
+      errors[run] = (errors[run] ?? 0) + word(slot, NODE.errors);
+    }
+    return { operations, errors };
   }
 
   // ── refusals ───────────────────────────────────────────────────────────────────────────────────

@@ -32,6 +32,7 @@ export interface RunTotal {
   readonly own: bigint;
   /** `own` and the same of every run below it. */
   readonly inclusive: bigint;
+  /** Calls that succeeded and changed something, on the run itself and on scopes below it. */
   readonly operations: number;
   readonly errors: number;
   readonly finished: boolean;

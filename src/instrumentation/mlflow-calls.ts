@@ -2,6 +2,7 @@
 import type { RunTag } from "../governance/attribution.js";
 import type { Governor } from "../governance/governor.js";
 import type { Operation, Outcome, StartedRun } from "../governance/operation.js";
+import { knownExperimentName } from "../mlflow/experiment-names.js";
 import type { StoreCall } from "../mlflow/interceptor.js";
 
 type Message = Readonly<Record<string, unknown>>;
@@ -96,6 +97,13 @@ function startedRun(run: unknown): StartedRun | undefined {
   };
 }
 
+/** Learns a name that the client knows already and does not ask for again. */
+function learnKnownName(governor: Governor, call: StoreCall, id: string | undefined): void {
+  if (id === undefined || governor.experimentName(id) !== undefined) return;
+  const name = knownExperimentName(call.storeUri, id);
+  if (name !== undefined) governor.learnExperiment(id, name);
+}
+
 function learnExperiment(governor: Governor, experiment: unknown): void {
   const { experiment_id: id, name } = message(experiment);
   if (typeof id === "string" && typeof name === "string") governor.learnExperiment(id, name);
@@ -114,6 +122,7 @@ export function outcomeOf(
       const run = startedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.
       const asked = tagsOf(call.body.tags).find(({ key }) => key === PARENT_RUN_TAG)?.value;
+      learnKnownName(governor, call, run?.experimentId);
       return { startedRun: run && { ...run, parentRunId: run.parentRunId ?? asked } };
     }
     case "create_experiment": {
@@ -130,6 +139,7 @@ export function outcomeOf(
     case "get_run": {
       const run = startedRun(answer.run);
       if (run) governor.learnRun(run);
+      learnKnownName(governor, call, run?.experimentId);
       return {};
     }
     case "get_experiment":

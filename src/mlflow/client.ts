@@ -39,6 +39,7 @@ import {
 } from "./run-writes.js";
 import type { KeyValueMessage } from "./spec.js";
 import * as spec from "./spec.js";
+import { rememberExperimentName } from "./experiment-names.js";
 import { explicitRegistryUri, getTrackingUri, locateStore } from "./store-uri.js";
 import { callStore, joinUri, openStore, type Store } from "./stores.js";
 import {
@@ -215,7 +216,9 @@ export class MlflowClient {
     checkExperimentId(experimentId);
     const request = { experiment_id: experimentId };
     const { experiment } = await callStore(this.#store, spec.getExperiment, request);
-    return experimentFromMessage(experiment);
+    const found = experimentFromMessage(experiment);
+    rememberExperimentName(this.#store.uri, found.experimentId, found.name);
+    return found;
   }
 
   /** Undefined when there is none of this name; a deleted experiment is found too. */
@@ -272,6 +275,7 @@ export class MlflowClient {
   }
 
   #remember(name: string, experimentId: string): void {
+    rememberExperimentName(this.#store.uri, experimentId, name);
     remember(this.#experimentIds, name, experimentId);
   }
 

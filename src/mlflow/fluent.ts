@@ -124,6 +124,8 @@ class Frame {
     readonly client: MlflowClient,
     /** The store was chosen for this run, or for one around it. */
     readonly hasOwnStore: boolean,
+    /** It ends with a callback; a bare one is open until somebody ends it. */
+    readonly hasCallback: boolean,
     readonly parent: Frame | undefined,
     create: () => Promise<Run>,
   ) {
@@ -230,7 +232,11 @@ function checkStartOptions(options: StartRunOptions): void {
 }
 
 /** Begins a run: everything up to the first request happens before this returns. */
-function openFrame(options: StartRunOptions, before?: Promise<unknown>): Frame {
+function openFrame(
+  options: StartRunOptions,
+  hasCallback: boolean,
+  before?: Promise<unknown>,
+): Frame {
   checkStartOptions(options);
   const parent = enclosingFrame();
   const active = parent?.run?.info.runId;
@@ -246,7 +252,7 @@ function openFrame(options: StartRunOptions, before?: Promise<unknown>): Frame {
       ? (parent?.client ?? clientFor(getTrackingUri()))
       : clientFor(trackingUri);
   const hasOwnStore = trackingUri !== undefined || parent?.hasOwnStore === true;
-  return new Frame(client, hasOwnStore, parent, async () => {
+  return new Frame(client, hasOwnStore, hasCallback, parent, async () => {
     if (before !== undefined) await before;
     return createOrResume(client, parent, options);
   });
@@ -254,7 +260,7 @@ function openFrame(options: StartRunOptions, before?: Promise<unknown>): Frame {
 
 /** As `openFrame`, for the rest of the caller, and open until somebody ends it. */
 function openBareFrame(options: StartRunOptions, before?: Promise<unknown>): Frame {
-  const frame = openFrame(options, before);
+  const frame = openFrame(options, false, before);
   frames.enter(frame);
   frame.started.then(
     () => {
@@ -392,7 +398,7 @@ export async function withRun<T>(
       "pass the function to run: withRun({}, callback).",
     );
   }
-  const frame = openFrame(options);
+  const frame = openFrame(options, true);
   const run = await frame.started;
   let result: T;
   try {
@@ -433,6 +439,17 @@ export async function lastActiveRun(): Promise<Run | undefined> {
 
 // ── what is logged ───────────────────────────────────────────────────────────────────────────────
 
+/** What comes after the run it was meant for must not begin one of its own, which nobody would find. */
+function refuseAfterCallback(): void {
+  let frame = frames.get();
+  while (frame !== undefined && !(frame.ended && frame.hasCallback)) frame = frame.parent;
+  if (frame === undefined) return;
+  throw new MlflowError(
+    "INVALID_STATE",
+    `Run '${frame.run?.info.runId}' has ended. Await every call that is made in a run before its callback returns.`,
+  );
+}
+
 /** Checks, then writes to the active run; starts one when there is none, as Python does. */
 function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
   // Not an async function, for the same reason as `startRun`.
@@ -440,6 +457,7 @@ function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
     const write = prepare();
     const frame = targetFrame();
     if (frame !== undefined) return writeTo(frame, write);
+    refuseAfterCallback();
     return writeTo(openBareFrame({}, write instanceof Promise ? write : undefined), write);
   } catch (error) {
     return Promise.reject(error);

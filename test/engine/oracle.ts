@@ -33,6 +33,8 @@ interface Node {
   finished: boolean;
   own: bigint;
   operations: number;
+  /** Those operations that change something. */
+  counted: number;
   errors: number;
 }
 
@@ -135,6 +137,7 @@ export class Twin {
       finished: false,
       own: 0n,
       operations: 0,
+      counted: 0,
       errors: 0,
     };
     this.nodes.push(node);
@@ -286,6 +289,7 @@ export class Twin {
     if (call === undefined) cell.unpricedCount++;
     node.own += cost;
     node.operations++;
+    if (operation.counted) node.counted++;
     this.#total += cost;
     this.#days.set(day, (this.#days.get(day) ?? 0n) + cost);
     this.lastCost = cost;
@@ -398,6 +402,13 @@ export class Twin {
     return count;
   }
 
+  /** A count over a run's own node and the scopes below it. */
+  #sumOf(runId: string, count: (node: Node) => number): number {
+    return this.nodes
+      .filter((node) => this.#runOf(node) === runId)
+      .reduce((sum, node) => sum + count(node), 0);
+  }
+
   /** Calls that were booked or failed. */
   decisions(): number {
     return this.nodes.reduce((sum, node) => sum + node.operations + node.errors, 0);
@@ -502,8 +513,8 @@ export class Twin {
         ...given("costCenter", node.payer.costCenter),
         own: byRun[runId] ?? 0n,
         inclusive: inclusive[runId] ?? 0n,
-        operations: node.operations,
-        errors: node.errors,
+        operations: this.#sumOf(runId, (one) => one.counted),
+        errors: this.#sumOf(runId, (one) => one.errors),
         finished: node.finished,
       })),
       operations,
