@@ -37,7 +37,8 @@ function licenceText(folder: string): string {
 const shared: Options = {
   format: ["esm"],
   target: "es2022",
-  dts: true,
+  // `await using` needs a library that a user's own TypeScript settings may not name.
+  dts: { banner: '/// <reference lib="esnext.disposable" />' },
   // Chunks are named by their content, so old ones would pile up.
   clean: true,
   sourcemap: false,

@@ -10,12 +10,14 @@ export type {
   RunCost,
   UnpricedUsage,
 } from "./costs/summary.js";
+export type { Decimal } from "./engine/index.js";
 export type { GovernanceAttributes } from "./governance/attribution.js";
 export type { AdapterOptions, Logger } from "./governance/configuration.js";
 export { ConfigurationError, type ConfigurationErrorCode } from "./governance/errors.js";
 export type { CostQuestion, Pricing } from "./governance/pricing.js";
 export { MlflowError } from "./mlflow/errors.js";
 export type { ActiveRun } from "./mlflow/fluent.js";
+export type { LoggableValue } from "./mlflow/validation.js";
 export {
   type AdapterMetrics,
   autoInstrumentMlflow,

@@ -82,6 +82,8 @@ export interface MlflowCostSummary extends CostBreakdowns<CostRecord> {
   readonly operations: Readonly<Record<string, OperationUsage>>;
   readonly storage: Readonly<Record<string, { readonly bytes: number; readonly files: number }>>;
   readonly unpriced: readonly UnpricedUsage[];
+  /** Operations that were booked although there was no room for their run or payer: under `"(overflow)"`. */
+  readonly overflowedOperations: number;
 }
 
 /** What only the host knows: names for the ids that the ledger is kept by. */
@@ -193,6 +195,7 @@ export function toCostSummary(engine: EngineSummary, names: SummaryNames): Mlflo
     runs: engine.runs.map((run) => runCost(run, names)),
     operations: Object.fromEntries(operations),
     storage: Object.fromEntries(storage),
+    overflowedOperations: engine.overflowed,
     unpriced: engine.unpriced.map((usage) => ({ ...usage, quantity: Number(usage.quantity) })),
   };
 }

@@ -20,6 +20,7 @@ import {
   type EngineSummary,
   type MeterTotal,
   type OperationTotal,
+  OVERFLOW,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,
@@ -875,12 +876,12 @@ export class Engine {
   }
 
   #cellOperation(cell: Cell): string {
-    return this.operations[cell.operation]?.name ?? "(overflow)";
+    return this.operations[cell.operation]?.name ?? OVERFLOW;
   }
 
   #meterName(id: number): string {
     const meters = this.#view.getUint32(this.#header + HEADER.meters, true);
-    if (id >= meters) return "(overflow)";
+    if (id >= meters) return OVERFLOW;
     return this.#name(
       this.#view.getUint32(this.#exports.meterAddress() + id * METER_STRIDE + 24, true),
     );

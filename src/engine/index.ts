@@ -22,6 +22,7 @@ export {
   type EngineSummary,
   type MeterTotal,
   type OperationTotal,
+  OVERFLOW,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,

@@ -16,6 +16,8 @@ export type Dimension =
 
 /** Key of what carries no value in a dimension. */
 export const UNATTRIBUTED = "(unattributed)";
+/** What was booked although there was no room left for its name. */
+export const OVERFLOW = "(overflow)";
 
 /** One run and what it cost, in atto-USD. */
 export interface RunTotal {

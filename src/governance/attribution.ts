@@ -1,4 +1,5 @@
 // Who pays for an operation: the governance attributes, and the tags that carry them on a run.
+import { OVERFLOW, UNATTRIBUTED } from "../engine/index.js";
 import { ConfigurationError } from "./errors.js";
 
 /** Governance attributes. `feature` is told in telemetry; the others are dimensions of every summary. */
@@ -26,26 +27,53 @@ export const ATTRIBUTES = Object.keys(ATTRIBUTE_NAMES) as (keyof GovernanceAttri
 /** Longest attribute value, in characters: MLflow keeps at most 5,000 in a tag, the engine 4,096 bytes. */
 const VALUE_LENGTH_MAX = 250;
 
-/** @throws {ConfigurationError} `INVALID_OPTION` unless the value is text of 1 to 250 characters. */
+/** Names that breakdowns use for what has no name, or no room for one. */
+const RESERVED: readonly string[] = [UNATTRIBUTED, OVERFLOW];
+
+/** Control characters and halves of characters. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
+
+/**
+ * @throws {ConfigurationError} `INVALID_OPTION` unless the value is text of 1 to 250 characters, without
+ *   control characters, and none of the names that breakdowns use themselves.
+ */
 export function checkAttribute(field: string, value: unknown): string {
-  if (typeof value !== "string" || value.trim() === "" || value.length > VALUE_LENGTH_MAX) {
-    const shown = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
+  if (typeof value === "string" && RESERVED.includes(value)) {
     throw new ConfigurationError(
       "INVALID_OPTION",
       field,
       value,
-      `${field}: ${shown} is not a name of 1 to ${VALUE_LENGTH_MAX} characters; leave the option out when there is none`,
+      `${field}: ${JSON.stringify(value)} is what breakdowns call costs without a name; choose another`,
+    );
+  }
+  if (
+    typeof value !== "string" ||
+    value.trim() === "" ||
+    value.length > VALUE_LENGTH_MAX ||
+    UNPRINTABLE.test(value)
+  ) {
+    const shown =
+      typeof value === "string"
+        ? JSON.stringify(value.slice(0, 40))
+        : typeof value === "object" && value !== null
+          ? "(an object)"
+          : String(value);
+    throw new ConfigurationError(
+      "INVALID_OPTION",
+      field,
+      value,
+      `${field}: ${shown} is not a name of 1 to ${VALUE_LENGTH_MAX} printable characters; leave the option out when there is none`,
     );
   }
   return value;
 }
 
 /** Takes the attributes out of an options object, checked. */
-export function attributesOf(options: object, where: string): GovernanceAttributes {
+export function attributesOf(options: object): GovernanceAttributes {
   const attributes: Partial<Record<keyof GovernanceAttributes, string>> = {};
   for (const name of ATTRIBUTES) {
     const value = (options as Record<string, unknown>)[name];
-    if (value !== undefined) attributes[name] = checkAttribute(`${where}.${name}`, value);
+    if (value !== undefined) attributes[name] = checkAttribute(name, value);
   }
   return attributes;
 }
@@ -69,7 +97,8 @@ export function attributesOfTags(tags: readonly RunTag[]): GovernanceAttributes 
   const attributes: Partial<Record<keyof GovernanceAttributes, string>> = {};
   for (const name of ATTRIBUTES) {
     const tag = tags.find(({ key }) => key === `genops.${ATTRIBUTE_NAMES[name]}`);
-    if (tag?.value) attributes[name] = tag.value.slice(0, VALUE_LENGTH_MAX);
+    if (tag?.value && !RESERVED.includes(tag.value))
+      attributes[name] = tag.value.slice(0, VALUE_LENGTH_MAX);
   }
   return attributes;
 }

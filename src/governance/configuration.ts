@@ -10,7 +10,7 @@ import {
 } from "./attribution.js";
 import { ConfigurationError } from "./errors.js";
 import { rejectUnknown } from "./option-names.js";
-import type { Pricing } from "./pricing.js";
+import { checkBackendName, checkPricing, type Pricing } from "./pricing.js";
 
 /** Where governance reports what a person should know. Console-like. */
 export interface Logger {
@@ -21,21 +21,21 @@ export interface Logger {
 /** Options of the adapter. Each that is a value has an environment variable, named in its comment. */
 export interface AdapterOptions extends GovernanceAttributes {
   /** `http(s)://…`, `file:…` or a folder; `MLFLOW_TRACKING_URI`, else `./mlruns`. */
-  readonly trackingUri?: string;
+  readonly trackingUri?: string | undefined;
   /** `MLFLOW_REGISTRY_URI`, else the tracking URI. */
-  readonly registryUri?: string;
+  readonly registryUri?: string | undefined;
   /** Share of operations whose spans are emitted, 0 to 1; money is counted before. `GENOPS_SAMPLING_RATE`, else 1. */
-  readonly samplingRate?: number;
+  readonly samplingRate?: number | undefined;
   /** `GENOPS_PRICING` as JSON, else the price list of the documentation. */
-  readonly pricing?: Pricing;
+  readonly pricing?: Pricing | undefined;
   /** Artifact URI prefix → storage backend. `GENOPS_STORAGE_BACKENDS` as `prefix=backend,…`. */
-  readonly storageBackends?: StorageBackendMap;
+  readonly storageBackends?: StorageBackendMap | undefined;
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
-  readonly runCapacity?: number;
+  readonly runCapacity?: number | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
-  readonly tracerProvider?: TracerProvider;
+  readonly tracerProvider?: TracerProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
 }
 
 /** Checked options, defaults filled in. */
@@ -72,6 +72,17 @@ const ATTRIBUTE_VARIABLES: Readonly<Record<keyof GovernanceAttributes, string>> 
   feature: "GENOPS_FEATURE",
 };
 
+/** A value as a message shows it. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" && value !== null ? "(an object)" : String(value);
+}
+
+/** An object of names and values: no list, no map, no instance of something else. */
+function isRecord(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
+
 function invalid(field: string, value: unknown, text: string): ConfigurationError {
   return new ConfigurationError("INVALID_OPTION", field, value, `${field}: ${text}`);
 }
@@ -93,39 +104,64 @@ function numberOption(
   valid: (value: number) => boolean,
   range: string,
 ): number | undefined {
-  const fromEnvironment = environmentVariable(variable);
-  const given = options[field];
-  if (given === undefined && !fromEnvironment) return undefined;
-  const name = given === undefined ? variable : field;
-  const value = given ?? Number(fromEnvironment);
-  if (typeof value !== "number" || !valid(value)) {
-    throw invalid(name, given ?? fromEnvironment, `${given ?? fromEnvironment} is not ${range}`);
+  const given: unknown = options[field];
+  if (given !== undefined) {
+    if (typeof given === "number" && valid(given)) return given;
+    throw invalid(field, given, `${shown(given)} is not ${range}`);
   }
-  return value;
+  const text = environmentVariable(variable);
+  if (text === undefined || text.trim() === "") return undefined;
+  const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
+  if (valid(value)) return value;
+  throw invalid(variable, text, `${shown(text)} is not ${range}`);
 }
 
+const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+
+const PRICING_VARIABLE = "GENOPS_PRICING";
+
 function pricingOption(options: AdapterOptions): Pricing {
-  if (options.pricing !== undefined) {
-    if (typeof options.pricing !== "object" || options.pricing === null) {
-      throw invalid("pricing", options.pricing, "give an object of prices");
-    }
-    return options.pricing;
-  }
-  const text = environmentVariable("GENOPS_PRICING");
-  if (!text) return {};
+  const given: unknown = options.pricing;
+  const origin = given === undefined ? PRICING_VARIABLE : "pricing";
+  const pricing = given === undefined ? pricingOfEnvironment() : given;
+  if (!isRecord(pricing)) throw invalid(origin, pricing, "give an object of prices");
+  checkPricing(pricing as Pricing, origin);
+  return pricing as Pricing;
+}
+
+function pricingOfEnvironment(): unknown {
+  const text = environmentVariable(PRICING_VARIABLE);
+  if (text === undefined || text.trim() === "") return {};
   try {
-    return JSON.parse(text) as Pricing;
+    return JSON.parse(text);
   } catch (error) {
-    throw invalid("GENOPS_PRICING", text, `is not JSON: ${(error as Error).message}`);
+    throw invalid(PRICING_VARIABLE, text, `is not JSON: ${(error as Error).message}`);
   }
+}
+
+/** A backend without a price is told as unpriced; one that differs from a priced one by case is a slip. */
+function checkBackend(field: string, prefix: string, backend: unknown): void {
+  if (prefix.trim() === "") {
+    throw invalid(field, prefix, "a prefix is empty; give the beginning of an artifact URI");
+  }
+  const name = checkAttribute(`${field}[${JSON.stringify(prefix)}]`, backend);
+  checkBackendName(field, name);
 }
 
 function storageBackendsOption(options: AdapterOptions): StorageBackendMap {
-  if (options.storageBackends !== undefined) {
-    for (const [prefix, backend] of Object.entries(options.storageBackends)) {
-      checkAttribute(`storageBackends[${JSON.stringify(prefix)}]`, backend);
+  const given: unknown = options.storageBackends;
+  if (given !== undefined) {
+    if (!isRecord(given)) {
+      throw invalid(
+        "storageBackends",
+        given,
+        'give an object, for example { "mlflow-artifacts:": "s3" }',
+      );
     }
-    return options.storageBackends;
+    for (const [prefix, backend] of Object.entries(given as object)) {
+      checkBackend("storageBackends", prefix, backend);
+    }
+    return given as StorageBackendMap;
   }
   const text = environmentVariable("GENOPS_STORAGE_BACKENDS");
   if (!text) return {};
@@ -138,7 +174,9 @@ function storageBackendsOption(options: AdapterOptions): StorageBackendMap {
         `${JSON.stringify(pair)} is not prefix=backend`,
       );
     }
-    return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    const [prefix, backend] = [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    checkBackend("GENOPS_STORAGE_BACKENDS", prefix, backend);
+    return [prefix, backend];
   });
   return Object.fromEntries(pairs);
 }
@@ -159,15 +197,33 @@ function uriOption(
   return value;
 }
 
+/** An object of somebody else's is taken by the methods that are used of it. */
+function checkShape(
+  value: unknown,
+  field: string,
+  methods: readonly string[],
+  example: string,
+): void {
+  if (value === undefined) return;
+  const has = (method: string) =>
+    typeof (value as Record<string, unknown> | null)?.[method] === "function";
+  if (methods.every(has)) return;
+  throw invalid(
+    field,
+    value,
+    `${shown(value)} has no ${methods.join("() and ")}(); give ${example}`,
+  );
+}
+
 /**
  * Checks the options and fills in the environment's.
  * @throws {ConfigurationError} for an unknown option or an impossible value, naming it and the nearest valid.
  */
 export function configure(options: AdapterOptions): Configuration {
-  if (typeof options !== "object" || options === null) {
-    throw invalid("options", options, "give an object");
-  }
+  if (!isRecord(options)) throw invalid("options", options, "give an object");
   rejectUnknown(options, OPTIONS, "adapter options");
+  checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
+  checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
   const runCapacity = numberOption(
@@ -178,7 +234,7 @@ export function configure(options: AdapterOptions): Configuration {
     "a whole number from 1 to 8388608",
   );
   return {
-    attributes: { ...attributesOfEnvironment(), ...attributesOf(options, "adapter options") },
+    attributes: { ...attributesOfEnvironment(), ...attributesOf(options) },
     ...(trackingUri !== undefined && { trackingUri }),
     ...(registryUri !== undefined && { registryUri }),
     samplingRate:

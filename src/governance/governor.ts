@@ -2,7 +2,7 @@
 import { type Attributes, diag, type Span } from "@opentelemetry/api";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import type { SummaryNames } from "../costs/summary.js";
-import { type Engine, EngineError, FLAGS } from "../engine/index.js";
+import { type Engine, EngineError, FLAGS, OVERFLOW } from "../engine/index.js";
 import { MLFLOW } from "../telemetry/semantics.js";
 import { SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
@@ -64,6 +64,7 @@ export class Governor implements SummaryNames {
   readonly #learned = new Map<string, StartedRun>();
   readonly #runLimit: number;
   #runsStarted = 0;
+  #overflowTold = false;
 
   constructor(configuration: Configuration, version: string) {
     this.configuration = configuration;
@@ -276,6 +277,7 @@ export class Governor implements SummaryNames {
           )
         : this.engine.settle(pending.ticket, "ok", elapsed, pending.operation.items);
     const cost = this.engine.lastCost();
+    if ((flags & FLAGS.overflowed) !== 0) this.#tellOverflow();
     this.#book(run, cost);
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
@@ -287,6 +289,14 @@ export class Governor implements SummaryNames {
       return;
     }
     this.#emit(pending, run, flags, cost, endMs, outcome);
+  }
+
+  #tellOverflow(): void {
+    if (this.#overflowTold) return;
+    this.#overflowTold = true;
+    this.logger.warn(
+      `genops: the ledger has no room for more runs or payers; what follows is booked to ${OVERFLOW}, and the total stays exact. Raise runCapacity (now ${this.#runLimit}).`,
+    );
   }
 
   /** Counts an error, which costs nothing. */

@@ -9,6 +9,7 @@ import {
   type EnginePrices,
   GIB_MONTH,
   type MeterRate,
+  usdToAtto,
 } from "../engine/index.js";
 import { nearestName } from "../nearest-name.js";
 import { ConfigurationError } from "./errors.js";
@@ -45,13 +46,80 @@ function tablePrices(): { name: string; price: string | null }[] {
   ];
 }
 
-/** @throws {ConfigurationError} naming the price at fault. */
-export function enginePrices(pricing: Pricing): EnginePrices {
-  rejectUnknown(
-    pricing,
-    ["trackingApiCall", "registryOperation", "storage", "storageDays", "operations"],
-    "pricing",
+const PRICING_OPTIONS = [
+  "trackingApiCall",
+  "registryOperation",
+  "storage",
+  "storageDays",
+  "operations",
+];
+
+function wrongPrice(field: string, value: unknown, text: string): ConfigurationError {
+  return new ConfigurationError("INVALID_OPTION", field, value, `${field}: ${text}`);
+}
+
+function checkAmount(field: string, value: unknown): void {
+  if (value === undefined) return;
+  if (typeof value !== "number" && typeof value !== "string") {
+    throw wrongPrice(field, value, `${String(value)} is neither a number nor decimal text`);
+  }
+  try {
+    usdToAtto(value, field);
+  } catch (error) {
+    throw wrongPrice(field, value, (error as Error).message.replace(`${field}: `, ""));
+  }
+}
+
+function checkAmounts(field: string, amounts: unknown): void {
+  if (amounts === undefined) return;
+  if (Object.prototype.toString.call(amounts) !== "[object Object]") {
+    throw wrongPrice(field, amounts, `${String(amounts)} is no object of names and prices`);
+  }
+  for (const [name, value] of Object.entries(amounts as object)) {
+    checkAmount(`${field}.${name}`, value);
+  }
+}
+
+/**
+ * A backend is spelt as its price is: `S3` would silently be another one than `s3`.
+ * @throws {ConfigurationError} naming the spelling that has a price.
+ */
+export function checkBackendName(field: string, backend: string): void {
+  const priced = Object.keys(DEFAULT_STORAGE);
+  const meant = priced.find((name) => name === backend.toLowerCase());
+  if (meant === undefined || meant === backend) return;
+  throw new ConfigurationError(
+    "INVALID_OPTION",
+    field,
+    backend,
+    `${field}: ${JSON.stringify(backend)} is no backend; did you mean ${JSON.stringify(meant)}?`,
+    meant,
   );
+}
+
+/**
+ * Checks a price list, whose fields are told under the name it was given by.
+ * @throws {ConfigurationError} naming the price at fault.
+ */
+export function checkPricing(pricing: Pricing, origin: string): void {
+  rejectUnknown(pricing, PRICING_OPTIONS, origin);
+  for (const field of ["trackingApiCall", "registryOperation", "storageDays"] as const) {
+    checkAmount(`${origin}.${field}`, pricing[field]);
+  }
+  checkAmounts(`${origin}.storage`, pricing.storage);
+  checkAmounts(`${origin}.operations`, pricing.operations);
+  for (const backend of Object.keys(pricing.storage ?? {})) {
+    checkBackendName(`${origin}.storage`, backend);
+  }
+  rejectUnknown(
+    pricing.operations ?? {},
+    tablePrices().map(({ name }) => name),
+    `${origin}.operations`,
+  );
+}
+
+/** The engine's prices for a price list that was checked. */
+export function enginePrices(pricing: Pricing): EnginePrices {
   const table = tablePrices();
   const operations: Record<string, Decimal> = {};
   const replace = (from: string, to: Decimal | undefined) => {
@@ -60,11 +128,6 @@ export function enginePrices(pricing: Pricing): EnginePrices {
   };
   replace(DEFAULT_TRACKING_PRICE, pricing.trackingApiCall);
   replace(DEFAULT_REGISTRY_PRICE, pricing.registryOperation);
-  rejectUnknown(
-    pricing.operations ?? {},
-    table.map(({ name }) => name),
-    "pricing.operations",
-  );
   Object.assign(operations, pricing.operations);
 
   const meters: Record<string, MeterRate> = {};
@@ -133,10 +196,15 @@ const FLUENT_NAMES: Readonly<Record<string, string>> = {
 const MIB = 2 ** 20;
 
 function sizeOf(question: CostQuestion): number {
+  if (question.sizeBytes !== undefined && question.artifactSizeMb !== undefined) {
+    throw wrongPrice("sizeBytes", question.sizeBytes, "give it or artifactSizeMb, not both");
+  }
   for (const field of ["artifactSizeMb", "modelSizeMb", "sizeBytes"] as const) {
     const value = question[field];
     if (value === undefined) continue;
-    const bytes = field === "sizeBytes" ? value : value * MIB;
+    const isNumber =
+      typeof value === "number" && (field !== "sizeBytes" || Number.isInteger(value));
+    const bytes = isNumber ? (field === "sizeBytes" ? value : value * MIB) : Number.NaN;
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > Number.MAX_SAFE_INTEGER) {
       throw new ConfigurationError(
         "INVALID_OPTION",
@@ -156,6 +224,9 @@ function sizeOf(question: CostQuestion): number {
  *   for a size that is none.
  */
 export function priceOf(engine: Engine, question: CostQuestion): bigint {
+  if (Object.prototype.toString.call(question) !== "[object Object]") {
+    throw wrongPrice("question", question, "give an object, for example { operationType }");
+  }
   rejectUnknown(
     question,
     ["operationType", "artifactSizeMb", "modelSizeMb", "sizeBytes", "storageBackend"],

@@ -109,26 +109,31 @@ function learnExperiment(governor: Governor, experiment: unknown): void {
   if (typeof id === "string" && typeof name === "string") governor.learnExperiment(id, name);
 }
 
-/** Reads a reply: what it created, and the names that pass by in it. */
+/**
+ * Reads a reply: what it created, and the names that pass by in it. Undefined when it lacks what it was
+ * to create: whoever answered so was no MLflow, and the client tells its caller.
+ */
 export function outcomeOf(
   governor: Governor,
   operation: Operation,
   call: StoreCall,
   reply: unknown,
-): Outcome {
+): Outcome | undefined {
   const answer = message(reply);
   switch (operation.name) {
     case "create_run": {
       const run = startedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.
       const asked = tagsOf(call.body.tags).find(({ key }) => key === PARENT_RUN_TAG)?.value;
-      learnKnownName(governor, call, run?.experimentId);
-      return { startedRun: run && { ...run, parentRunId: run.parentRunId ?? asked } };
+      if (run === undefined) return undefined;
+      learnKnownName(governor, call, run.experimentId);
+      return { startedRun: { ...run, parentRunId: run.parentRunId ?? asked } };
     }
     case "create_experiment": {
       const id = text(answer.experiment_id);
       const name = text(call.body.name);
-      if (id !== undefined && name !== undefined) governor.learnExperiment(id, name);
+      if (id === undefined) return undefined;
+      if (name !== undefined) governor.learnExperiment(id, name);
       return { createdExperimentId: id };
     }
     case "update_run": {

@@ -154,7 +154,12 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     throw error;
   }
   contained(governor, () => {
-    governor.succeed(prepared.pending, outcomeOf(governor, prepared.operation, call, reply));
+    const outcome = outcomeOf(governor, prepared.operation, call, reply);
+    if (outcome === undefined) {
+      governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
+    } else {
+      governor.succeed(prepared.pending, outcome);
+    }
   });
   return reply;
 }

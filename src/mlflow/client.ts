@@ -20,6 +20,7 @@ import {
   runInfoFromMessage,
 } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
+import { rememberExperimentName } from "./experiment-names.js";
 import {
   type ArtifactRoot,
   type BatchOfWrites,
@@ -39,7 +40,6 @@ import {
 } from "./run-writes.js";
 import type { KeyValueMessage } from "./spec.js";
 import * as spec from "./spec.js";
-import { rememberExperimentName } from "./experiment-names.js";
 import { explicitRegistryUri, getTrackingUri, locateStore } from "./store-uri.js";
 import { callStore, joinUri, openStore, type Store } from "./stores.js";
 import {

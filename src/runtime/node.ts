@@ -30,6 +30,12 @@ async function status(path: string): Promise<FileStatus | undefined> {
   }
 }
 
+/** A link to nothing is listed with the files: whoever reads it says so. */
+async function isFileOrMissing(path: string): Promise<boolean> {
+  const found = await status(path);
+  return found === undefined || found.kind === "file";
+}
+
 async function listFiles(directory: string): Promise<string[]> {
   const found: string[] = [];
   async function visit(folder: string, prefix: string): Promise<void> {
@@ -37,7 +43,7 @@ async function listFiles(directory: string): Promise<string[]> {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
         await visit(path, `${prefix}${entry.name}/`);
-      } else if (entry.isFile() || (await status(path))?.kind === "file") {
+      } else if (entry.isFile() || (await isFileOrMissing(path))) {
         found.push(prefix + entry.name);
       }
     }

@@ -26,9 +26,33 @@ function hasProvider(): boolean {
   return provider.getDelegate().constructor.name !== "NoopTracerProvider";
 }
 
+/** What the exporter would quietly replace by its default. */
+function unusableEndpoint(): string | undefined {
+  for (const name of ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]) {
+    const value = process.env[name];
+    if (value && !/^https?:$/.test(protocolOf(value))) return `${name}=${value}`;
+  }
+  return undefined;
+}
+
+function protocolOf(value: string): string {
+  try {
+    return new URL(value).protocol;
+  } catch {
+    return "";
+  }
+}
+
 /** Starts a tracer provider of our own, registered nowhere, that sends protobuf to the collector. */
 export function startOtlpExport(warn: Warn): TelemetryExport | undefined {
   if (!wanted() || hasProvider()) return undefined;
+  const unusable = unusableEndpoint();
+  if (unusable !== undefined) {
+    warn(
+      `${unusable} is no http(s) address, so no spans are sent; give one like http://localhost:4318`,
+    );
+    return undefined;
+  }
   const require = createRequire(import.meta.url);
   let sdk: typeof Sdk;
   let resources: typeof Resources;

@@ -1,6 +1,7 @@
 // The adapter's promises: attribution, hierarchy, isolation, restoring, bad input, failures.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { usdToAtto } from "../../src/engine/index.js";
 import * as mlflow from "../../src/mlflow/node.js";
@@ -11,6 +12,7 @@ import {
   instrumentMlflow,
   MlflowError,
 } from "../../src/node.js";
+import { answerLikeMlflow, faultyServer } from "../mlflow/faulty-server.js";
 import { closedServer, exactSum, temporaryFolder, uniqueName } from "./workplace.js";
 
 afterEach(() => {
@@ -225,6 +227,71 @@ describe("instrumentation", () => {
     expect(adapter.costAggregator.getSummary().costByTeam).toEqual({ auto: 0.0004 });
   });
 
+  it("knows experiments by the names that others in the process have met", async () => {
+    const trackingUri = join(await temporaryFolder(), "mlruns");
+    const experimentName = uniqueName("shared");
+    const costs = [];
+    for (const team of ["a", "b"]) {
+      const adapter = instrumentMlflow({ trackingUri, team, project: "p" });
+      await adapter.trackMlflowRun({ experimentName }, () => mlflow.logParam("k", team));
+      costs.push(adapter.costAggregator.getSummary().exact.costByExperiment);
+    }
+    expect(costs).toEqual([{ [experimentName]: "0.0003" }, { [experimentName]: "0.0002" }]);
+  });
+
+  it("counts operations of runs as it counts them all", async () => {
+    const adapter = await newAdapter();
+    await adapter.trackMlflowRun({ experimentName: uniqueName("counts") }, async (run) => {
+      await mlflow.logMetric("m", 1);
+      await mlflow.logText("x", "model/x.txt");
+      await mlflow.registerModel(`runs:/${run.info.runId}/model`, uniqueName("model"));
+      await mlflow.getRun(run.info.runId);
+      await adapter.trackMlflowRun({ runName: "child" }, () => mlflow.setTag("a", "b"));
+    });
+    const summary = adapter.costAggregator.getSummary();
+    const ofRuns = summary.runs.reduce((sum, run) => sum + run.operationCount, 0);
+    // Making the experiment and the registered model belongs to no run.
+    expect(summary.operationCount).toBe(ofRuns + 2);
+    expect(summary.runs.map((run) => run.operationCount)).toEqual([4, 2]);
+  });
+
+  it("refuses what is logged after the run it was meant for", async () => {
+    const adapter = await newAdapter();
+    const experimentName = uniqueName("late");
+    let late: Promise<unknown> | undefined;
+    await adapter.trackMlflowRun({ experimentName }, () => {
+      late = delay(20).then(() => mlflow.logMetric("late", 1));
+      late.catch(() => {});
+    });
+    await expect(late).rejects.toMatchObject({
+      code: "INVALID_STATE",
+      message: expect.stringContaining("Await every call"),
+    });
+    await expect(
+      adapter.trackMlflowRun({ experimentName }, async () => {
+        await mlflow.endRun("KILLED");
+        await mlflow.logMetric("late", 1);
+      }),
+    ).rejects.toMatchObject({ code: "INVALID_STATE" });
+    expect(adapter.getMetrics().runCount).toBe(2);
+  });
+
+  it("bills nothing for an answer that lacks what was to be created", async () => {
+    const server = await faultyServer((request) =>
+      request.path.endsWith("/runs/create")
+        ? { status: 200, body: "{}" }
+        : answerLikeMlflow(request),
+    );
+    const adapter = instrumentMlflow({ trackingUri: server.uri, team: "t", project: "p" });
+    const attempt = adapter.trackMlflowRun({ experimentName: "e" }, () => {});
+    await expect(attempt).rejects.toMatchObject({ code: "INVALID_RESPONSE" });
+    expect(adapter.costAggregator.getSummary()).toMatchObject({
+      totalCostExact: "0",
+      runCount: 0,
+      errorCount: 1,
+    });
+  });
+
   it("counts what is written to a run that began elsewhere", async () => {
     const adapter = await newAdapter();
     const runId = await mlflow.withRun({ runName: "elsewhere" }, (run) => run.info.runId);
@@ -356,7 +423,9 @@ describe("bad input", () => {
   });
 
   it("keeps the total right when there is no room for more runs", async () => {
-    const adapter = await newAdapter({ runCapacity: 5 });
+    const warnings: string[] = [];
+    const logger = { debug: () => {}, warn: (message: string) => void warnings.push(message) };
+    const adapter = await newAdapter({ runCapacity: 5, logger });
     const experimentName = uniqueName("full");
     for (let index = 0; index < 12; index++) {
       await adapter.trackMlflowRun({ experimentName, runName: `r${index}` }, () =>
@@ -368,6 +437,8 @@ describe("bad input", () => {
     expect(summary.costByTeam).toEqual({ "ml-team": 0.0025 });
     expect(exactSum(summary.costByRun)).toBe(exactSum({ total: 0.0025 }));
     expect(summary.costByRun["(overflow)"]).toBeGreaterThan(0);
+    expect(summary.overflowedOperations).toBeGreaterThan(0);
+    expect(warnings).toEqual([expect.stringMatching(/no room.*Raise runCapacity \(now 5\)/)]);
     expect(adapter.containedFailures).toBe(0);
   });
 

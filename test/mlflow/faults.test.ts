@@ -1,6 +1,8 @@
 // What can go wrong between the client and a server: each a clear error, soon, and nothing done twice.
 import { inspect } from "node:util";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { isErrno } from "../../src/mlflow/file-store/file-errors.js";
 import * as mlflow from "../../src/mlflow/node.js";
 import { closedServer, uniqueName } from "../adapter/workplace.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
@@ -28,6 +30,26 @@ async function failureOf(action: () => Promise<unknown>): Promise<mlflow.MlflowE
   if (outcome instanceof mlflow.MlflowError) return outcome;
   throw outcome;
 }
+
+describe("an error of another realm", () => {
+  // Test runners and frames have an Error of their own.
+  const foreign = (source: string): Error =>
+    runInNewContext(`Object.assign(new Error("x"), ${source})`);
+
+  it("is known by its code, over the network", async () => {
+    const cause = foreign('{ code: "ECONNREFUSED" }');
+    vi.spyOn(globalThis, "fetch").mockRejectedValue(Object.assign(foreign("{}"), { cause }));
+    const failure = await failureOf(() => clientOf("http://127.0.0.1:5000").getRun(RUN_ID));
+    expect(failure.message).toContain("No MLflow server answers");
+  });
+
+  it("is known by its code, in a folder", () => {
+    expect(isErrno(foreign('{ code: "ENOENT" }'), "ENOENT")).toBe(true);
+    expect(isErrno(foreign('{ code: "EACCES" }'), "ENOENT")).toBe(false);
+    for (const nothing of [undefined, null, "ENOENT", 5])
+      expect(isErrno(nothing, "ENOENT")).toBe(false);
+  });
+});
 
 /** A client of a server that reacts as told, and what that server has seen, as `POST runs/create`. */
 async function against(react: Reaction | ((attempt: number) => Reaction)) {

@@ -80,7 +80,7 @@ describe("the package", () => {
     const readme = await readFile(join(consumer.folder, "package/README.md"), "utf8");
     const [, program] = /```ts\n(.*?)```/s.exec(readme) ?? [];
     const { stdout, stderr } = await consumer.execute(program ?? "");
-    expect(stdout.trim()).toBe(/totalCostExact\); \/\/ "(.*)"/.exec(program ?? "")?.[1]);
+    expect(stdout.trim()).toBe(/totalCostExact\); \/\/ "(.*?)"/.exec(program ?? "")?.[1]);
     expect(stderr).toBe("");
   });
 

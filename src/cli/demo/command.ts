@@ -274,7 +274,7 @@ export function demoCommand(): Command {
     )
     .option(
       "--seed <number>",
-      "same seed, same models and same costs",
+      "same seed, same models; the same costs in a fresh folder",
       wholeNumber(0, MAX_SEED),
       1936,
     )

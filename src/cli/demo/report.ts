@@ -158,7 +158,7 @@ function title(page: Page, { settings, summary, account, results }: ReportInput)
   );
   page.line();
   page.prose(
-    `A softmax classifier for Fisher's Iris flowers, trained here for ${searches} and logged to MLflow: a run for each customer's search, a child run for each of ${plural(rates, "learning rate")}, the best model registered.`,
+    `A softmax classifier for Fisher's Iris flowers, trained here for ${searches} and logged to MLflow: a run for each customer's search, a child run for ${rates === 1 ? "one learning rate" : `each of ${rates} learning rates`}, the best model registered.`,
   );
   page.line();
   page.line(

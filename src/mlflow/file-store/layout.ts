@@ -74,6 +74,13 @@ export class Layout {
       await mkdir(this.models, { recursive: true });
       if (entries.length === 0) await this.#createDefaultExperiment();
     } catch (error) {
+      if (isErrno(error, "ENOTDIR", "EEXIST")) {
+        throw new MlflowError(
+          "INVALID_PARAMETER_VALUE",
+          `'${this.root}' cannot be a folder: a part of its path is a file, or a link to nothing. Choose another with setTrackingUri() or MLFLOW_TRACKING_URI.`,
+          { cause: error },
+        );
+      }
       // What others have written can be read from a folder that cannot be written.
       if (entries.length > 0 && isErrno(error, "EACCES", "EPERM", "EROFS")) return;
       throw error;

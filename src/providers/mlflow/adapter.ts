@@ -20,6 +20,7 @@ import {
   isInstalled,
   uninstall,
 } from "../../instrumentation/mlflow-client.js";
+import { reasonOf } from "../../mlflow/errors.js";
 import {
   type ActiveRun,
   setRegistryUri,
@@ -27,7 +28,9 @@ import {
   startRun,
   withRun,
 } from "../../mlflow/fluent.js";
-import { asyncDispose } from "../../runtime/capabilities.js";
+import { locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
+import type { LoggableValue } from "../../mlflow/validation.js";
+import { asyncDispose, environmentVariable } from "../../runtime/capabilities.js";
 import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
 import { VERSION } from "../../version.js";
 
@@ -38,7 +41,7 @@ export interface TrackRunOptions extends GovernanceAttributes {
   readonly runName?: string | undefined;
   /** Run above this one; the run that is active, when left out. */
   readonly parentRunId?: string | undefined;
-  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
 }
 
 /** The quick numbers. */
@@ -63,7 +66,30 @@ function checkRunOptions(options: TrackRunOptions): GovernanceAttributes {
     );
   }
   rejectUnknown(options, RUN_OPTIONS, "trackMlflowRun");
-  return attributesOf(options, "trackMlflowRun");
+  return attributesOf(options);
+}
+
+function checkCallback(callback: unknown): void {
+  if (callback === undefined || typeof callback === "function") return;
+  throw new ConfigurationError(
+    "INVALID_OPTION",
+    "callback",
+    callback,
+    `trackMlflowRun: ${String(callback)} is no function; give the body of the run, or leave it out`,
+  );
+}
+
+/** @throws {ConfigurationError} for a URI that the client cannot use, given or of the environment. */
+function checkUri(field: string, variable: string, given: string | undefined): void {
+  const uri = given ?? environmentVariable(variable);
+  if (uri === undefined) return;
+  const name = given === undefined ? variable : field;
+  try {
+    locateStore(uri);
+  } catch (error) {
+    const shown = withoutCredentials(uri);
+    throw new ConfigurationError("INVALID_OPTION", name, shown, `${name}: ${reasonOf(error)}`);
+  }
 }
 
 /**
@@ -83,6 +109,8 @@ export class GenOpsMlflowAdapter {
    */
   constructor(options: AdapterOptions = {}, telemetry?: TelemetryExport) {
     const configuration = configure(options);
+    checkUri("trackingUri", "MLFLOW_TRACKING_URI", configuration.trackingUri);
+    checkUri("registryUri", "MLFLOW_REGISTRY_URI", configuration.registryUri);
     this.#governor = new Governor(
       telemetry && configuration.tracerProvider === undefined
         ? { ...configuration, tracerProvider: telemetry.tracerProvider }
@@ -128,6 +156,7 @@ export class GenOpsMlflowAdapter {
     // Not an async function: the block form must enter its scope before anything is awaited.
     try {
       const overrides = checkRunOptions(options);
+      checkCallback(callback);
       return callback === undefined
         ? this.#openRun(options, overrides)
         : inScope(this.#governor, overrides, () => this.#track(options, callback));
