@@ -9,7 +9,7 @@ import {
   type GovernanceAttributes,
 } from "./attribution.js";
 import { ConfigurationError } from "./errors.js";
-import { rejectUnknown } from "./option-names.js";
+import { isRecord, rejectUnknown } from "./option-names.js";
 import { checkBackendName, checkPricing, type Pricing } from "./pricing.js";
 
 /** Where governance reports what a person should know. Console-like. */
@@ -76,11 +76,6 @@ const ATTRIBUTE_VARIABLES: Readonly<Record<keyof GovernanceAttributes, string>> 
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return typeof value === "object" && value !== null ? "(an object)" : String(value);
-}
-
-/** An object of names and values: no list, no map, no instance of something else. */
-function isRecord(value: unknown): boolean {
-  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 function invalid(field: string, value: unknown, text: string): ConfigurationError {

@@ -13,7 +13,7 @@ import {
 } from "../engine/index.js";
 import { nearestName } from "../nearest-name.js";
 import { ConfigurationError } from "./errors.js";
-import { rejectUnknown } from "./option-names.js";
+import { isRecord, rejectUnknown } from "./option-names.js";
 
 /** Prices in USD, as numbers or decimal text; what is left out keeps its default. */
 export interface Pricing {
@@ -72,7 +72,7 @@ function checkAmount(field: string, value: unknown): void {
 
 function checkAmounts(field: string, amounts: unknown): void {
   if (amounts === undefined) return;
-  if (Object.prototype.toString.call(amounts) !== "[object Object]") {
+  if (!isRecord(amounts)) {
     throw wrongPrice(field, amounts, `${String(amounts)} is no object of names and prices`);
   }
   for (const [name, value] of Object.entries(amounts as object)) {
@@ -224,7 +224,7 @@ function sizeOf(question: CostQuestion): number {
  *   for a size that is none.
  */
 export function priceOf(engine: Engine, question: CostQuestion): bigint {
-  if (Object.prototype.toString.call(question) !== "[object Object]") {
+  if (!isRecord(question)) {
     throw wrongPrice("question", question, "give an object, for example { operationType }");
   }
   rejectUnknown(
