@@ -3,6 +3,7 @@
 // Units: amounts are atto-USD (1e-18 USD) in 128 bits, low word first; quantities are whole numbers in
 // the meter's own unit (bytes for storage); times are milliseconds since 1970; latencies milliseconds.
 // A host calls `init` once, interns names through the window, and speaks in ids and numbers after that.
+import { ascii, lengthOf } from "./ascii";
 import * as attribution from "./attribution";
 import * as at from "./layout";
 import * as ledger from "./ledger";
@@ -24,7 +25,7 @@ export function abiMinor(): i32 {
 let started = false;
 
 /** Where the host finds an engine's tables. Fixed before `init`, so the host can write there first. */
-const OVERFLOW_NAME: string = "(overflow)";
+const OVERFLOW_NAME: usize = ascii(`(overflow)`);
 
 /**
  * Sizes memory and fills the tables. Capacities: runs and scopes 1 to 2^23, payer tuples 16 to 2^20,
@@ -39,11 +40,9 @@ export function init(
   if (reservations < 2 || reservations > 0x100000) return status.CONFIGURATION;
   if (!at.carve(nodes, tuples, names, nameBytes, reservations)) return status.CAPACITY;
   started = true;
-  const text = changetype<usize>(OVERFLOW_NAME);
-  for (let i = 0; i < OVERFLOW_NAME.length; i++) {
-    store<u8>(at.windowBase + i, <u8>load<u16>(text + (<usize>i << 1)));
-  }
-  nameTable.start(OVERFLOW_NAME.length);
+  const length = lengthOf(OVERFLOW_NAME);
+  memory.copy(at.windowBase, OVERFLOW_NAME, length);
+  nameTable.start(length);
   attribution.start();
   store<u32>(at.header, 1, at.H_METERS);
   store<u32>(at.header, 1, at.H_RESERVATIONS);
@@ -92,12 +91,9 @@ export function meterAddress(): usize {
 export function cellAddress(): usize {
   return at.callBase;
 }
-/** Address of the list of class names, in UTF-16; its length in code units. */
+/** Address of the list of class names, with spaces between them and a zero behind. */
 export function classNames(): usize {
-  return changetype<usize>(operationTable.CLASSES);
-}
-export function classNamesLength(): i32 {
-  return operationTable.CLASSES.length;
+  return operationTable.CLASSES;
 }
 
 // ── names, nodes ─────────────────────────────────────────────────────────────────────────────────
@@ -156,18 +152,16 @@ export function finishRun(node: f64): i32 {
 
 // ── operations and prices ────────────────────────────────────────────────────────────────────────
 
-/** Adds an operation named by the `length` UTF-16 code units in the window. Answers its id or a status. */
+/** Adds an operation named by the `length` bytes in the window. Answers its id or a status. */
 export function addOperation(length: i32, classId: i32, counted: i32): i32 {
   if (length < 1 || length > 256) return status.NAME;
   const used = load<u32>(at.header, at.H_NAME_BYTES);
-  const start = (used + 1) & ~1;
-  const bytes = <u32>length << 1;
-  if (start + bytes > at.nameByteCapacity) return status.CAPACITY;
-  const name = at.nameByteBase + start;
+  if (used + <u32>length > at.nameByteCapacity) return status.CAPACITY;
+  const name = at.nameByteBase + used;
   const id = operationTable.addOperation(name, length, classId, counted != 0 ? at.TRAIT_COUNTED : 0);
   if (id < 0) return status.CAPACITY;
-  memory.copy(name, at.windowBase, bytes);
-  store<u32>(at.header, start + bytes, at.H_NAME_BYTES);
+  memory.copy(name, at.windowBase, length);
+  store<u32>(at.header, used + length, at.H_NAME_BYTES);
   return id;
 }
 

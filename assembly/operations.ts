@@ -7,15 +7,16 @@
 //   METHODS ROUTE NAME   `{}` is one segment, `{*}` all that follow; a route of `-` is the prefix
 // Methods: G get, P post, U put, A patch, D delete.
 import * as at from "./layout";
+import { ascii } from "./ascii";
 import { addRoute, BASES } from "./routes";
 import { operationAt } from "./pricing";
 
 export const CLASS_UNKNOWN: u32 = 0;
 
-/** Class names by id; the host reads them once. One literal: joining two would allocate. */
-export const CLASSES: string = `other run-lifecycle tracking-write tracking-read experiment-write artifact-write artifact-read model-log registry-write registry-read trace-write trace-read admin`;
+/** Class names by id; the host reads them once. */
+export const CLASSES: usize = ascii(`other run-lifecycle tracking-write tracking-read experiment-write artifact-write artifact-read model-log registry-write registry-read trace-write trace-read admin`);
 
-const TABLE: string = `#other unknown
+const TABLE: usize = ascii(`#other unknown
 P - unknown_write
 #other look
 G - unknown_read
@@ -242,7 +243,7 @@ GP gateway-proxy invoke_gateway
 P scorer/invoke invoke_scorer
 P genai/evaluate/invoke invoke_scorer
 P prompt-optimization/jobs optimize_prompt
-`;
+`);
 
 // Prices of the default table, in atto-USD.
 const PRICE_TRACKING: u64 = 100_000_000_000_000;
@@ -254,7 +255,7 @@ export const UNKNOWN_READ: u32 = 1;
 
 @inline
 function charAt(text: usize, index: u32): u32 {
-  return load<u16>(text + (<usize>index << 1));
+  return load<u8>(text + index);
 }
 
 /** End of the word that starts at `from`: the next space or line end. */
@@ -265,20 +266,17 @@ function wordEnd(text: usize, from: u32): u32 {
 }
 
 function sameWord(a: usize, b: usize, length: u32): bool {
-  return memory.compare(a, b, <usize>length << 1) == 0;
+  return memory.compare(a, b, length) == 0;
 }
 
 /** Which word of a space-separated list this one is. */
-function wordIndex(list: string, word: usize, length: u32): u32 {
-  const text = changetype<usize>(list);
-  const total = <u32>list.length;
+function wordIndex(list: usize, word: usize, length: u32): u32 {
   let index: u32 = 0;
   let from: u32 = 0;
-  while (from < total) {
-    let end = from;
-    while (end < total && charAt(text, end) != 32) end++;
-    if (end - from == length && sameWord(text + (<usize>from << 1), word, length)) return index;
-    from = end + 1;
+  while (charAt(list, from) != 0) {
+    const end = wordEnd(list, from);
+    if (end - from == length && sameWord(list + from, word, length)) return index;
+    from = charAt(list, end) == 0 ? end : end + 1;
     index++;
   }
   return 0;
@@ -309,8 +307,7 @@ function operationNamed(name: usize, length: u32): i32 {
 
 /** Reads the table into operations and routes. */
 export function start(): void {
-  const text = changetype<usize>(TABLE);
-  const total = <u32>TABLE.length;
+  const text = TABLE;
   let from: u32 = 0;
   let classId: u32 = 0;
   let traits: u32 = 0;
@@ -318,26 +315,26 @@ export function start(): void {
   let base: u32 = 0;
   let prefix: usize = 0;
   let prefixLength: u32 = 0;
-  while (from < total) {
+  while (charAt(text, from) != 0) {
     const first = charAt(text, from);
     const end = wordEnd(text, from);
     const second = end + 1;
     const secondEnd = wordEnd(text, second);
     let lineEnd = secondEnd;
     if (first == 0x23 /* # */) {
-      classId = wordIndex(CLASSES, text + (<usize>(from + 1) << 1), end - from - 1);
+      classId = wordIndex(CLASSES, text + from + 1, end - from - 1);
       const key = charAt(text, second);
       price = key == 0x74 /* t */ ? PRICE_TRACKING : key == 0x72 /* r */ ? PRICE_REGISTRY : 0;
       traits = key == 0x75 /* u */ ? 0 : at.TRAIT_PRICED;
       if (key != 0x6c /* l */) traits |= at.TRAIT_COUNTED;
     } else if (first == 0x3e /* > */) {
-      base = wordIndex(BASES, text + (<usize>(from + 1) << 1), 1);
-      prefix = text + (<usize>second << 1);
+      base = wordIndex(BASES, text + from + 1, 1);
+      prefix = text + second;
       prefixLength = charAt(text, second) == 0x2d /* - */ ? 0 : secondEnd - second;
     } else {
       const nameStart = secondEnd + 1;
       lineEnd = wordEnd(text, nameStart);
-      const name = text + (<usize>nameStart << 1);
+      const name = text + nameStart;
       let id = operationNamed(name, lineEnd - nameStart);
       if (id < 0) {
         id = addOperation(name, lineEnd - nameStart, classId, traits);
@@ -346,7 +343,7 @@ export function start(): void {
       // The first two lines are the operations that no route leads to.
       if (prefix != 0) {
         const bare = charAt(text, second) == 0x2d;
-        const route = text + (<usize>second << 1);
+        const route = text + second;
         for (let m = from; m < end; m++) {
           addRoute(charAt(text, m), base, prefix, prefixLength, route, bare ? 0 : secondEnd - second, id);
         }

@@ -1,8 +1,9 @@
 // Bytes of "METHOD /path" → operation: MLflow's prefixes, then a trie of path segments.
+import { ascii, lengthOf } from "./ascii";
 import * as at from "./layout";
 
 /** One letter a base, in the order of their trie roots: MLflow's two API families, the artifact proxy, the server's root. */
-export const BASES: string = "2 3 A /";
+export const BASES: usize = ascii(`2 3 A /`);
 const BASE_COUNT: u32 = 4;
 const BASE_ROOT: u32 = 3;
 
@@ -45,18 +46,18 @@ export function start(): void {
   for (let i: u32 = 0; i < BASE_COUNT; i++) makeRoute();
 }
 
-/** Child of `parent` for one segment of UTF-16 text, made when new. */
+/** Child of `parent` for one segment of text, made when new. */
 function childFor(parent: u32, text: usize, length: u32): u32 {
   const node = routeAt(parent);
-  const parameter = length == 2 && load<u16>(text) == 0x7b; // {}
-  const rest = length == 3 && load<u16>(text) == 0x7b; // {*}
+  const parameter = length == 2 && load<u8>(text) == 0x7b; // {}
+  const rest = length == 3 && load<u8>(text) == 0x7b; // {*}
   if (parameter || rest) {
     const slot = parameter ? 16 : 20;
     if (load<u32>(node + slot) == 0) store<u32>(node + slot, makeRoute());
     return load<u32>(node + slot);
   }
   let hash: u32 = 2166136261;
-  for (let i: u32 = 0; i < length; i++) hash = (hash ^ load<u16>(text + (<usize>i << 1))) * 16777619;
+  for (let i: u32 = 0; i < length; i++) hash = (hash ^ load<u8>(text + i)) * 16777619;
   let child = load<u32>(node);
   while (child != 0) {
     if (load<u32>(routeAt(child), HASH) == hash) return child;
@@ -76,8 +77,8 @@ function walkText(from: u32, text: usize, length: u32): u32 {
   let node = from;
   let start: u32 = 0;
   for (let i: u32 = 0; i <= length; i++) {
-    if (i < length && load<u16>(text + (<usize>i << 1)) != 0x2f) continue;
-    if (i > start) node = childFor(node, text + (<usize>start << 1), i - start);
+    if (i < length && load<u8>(text + i) != 0x2f) continue;
+    if (i > start) node = childFor(node, text + start, i - start);
     start = i + 1;
   }
   return node;
@@ -97,23 +98,13 @@ export function setPrefix(address: usize, length: u32): void {
   prefixLength = length;
 }
 
-function startsWith(address: usize, end: usize, text: string): bool {
-  const length = <u32>text.length;
-  if (address + length > end) return false;
-  const other = changetype<usize>(text);
-  for (let i: u32 = 0; i < length; i++) {
-    if (load<u8>(address + i) != <u8>load<u16>(other + (<usize>i << 1))) return false;
-  }
-  return true;
+function startsWith(address: usize, end: usize, text: usize): bool {
+  const length = lengthOf(text);
+  return address + length <= end && memory.compare(address, text, length) == 0;
 }
 
 function sameSegment(entry: usize, segment: usize, length: u32): bool {
-  if (load<u32>(entry, 12) != length) return false;
-  const text = <usize>load<u32>(entry, 8);
-  for (let i: u32 = 0; i < length; i++) {
-    if (load<u8>(segment + i) != <u8>load<u16>(text + (<usize>i << 1))) return false;
-  }
-  return true;
+  return load<u32>(entry, 12) == length && memory.compare(segment, load<u32>(entry, 8), length) == 0;
 }
 
 /** Operation of a method at a trie node, or NO_ROUTE. */
@@ -192,16 +183,16 @@ export function match(address: usize, length: u32): i32 {
   }
   let root: u32 = 0;
   let from = path;
-  if (startsWith(path, end, "/ajax-api/")) from += 10;
-  else if (startsWith(path, end, "/api/")) from += 5;
+  if (startsWith(path, end, ascii(`/ajax-api/`))) from += 10;
+  else if (startsWith(path, end, ascii(`/api/`))) from += 5;
   if (from != path) {
-    if (startsWith(from, end, "2.0/mlflow/")) {
+    if (startsWith(from, end, ascii(`2.0/mlflow/`))) {
       root = 1;
       from += 11;
-    } else if (startsWith(from, end, "3.0/mlflow/")) {
+    } else if (startsWith(from, end, ascii(`3.0/mlflow/`))) {
       root = 2;
       from += 11;
-    } else if (startsWith(from, end, "2.0/mlflow-artifacts/")) {
+    } else if (startsWith(from, end, ascii(`2.0/mlflow-artifacts/`))) {
       root = 3;
       from += 21;
     } else {

@@ -380,11 +380,9 @@ export class Engine {
         `${JSON.stringify(custom.name)} is in the table already; set its price in prices.operations`,
       );
     }
-    for (let i = 0; i < custom.name.length; i++) {
-      this.#view.setUint16(this.#window + i * 2, custom.name.charCodeAt(i), true);
-    }
     const counted = custom.counted === false ? 0 : 1;
-    const id = this.#exports.addOperation(custom.name.length, classId, counted);
+    const length = this.#write(custom.name, "operations.name");
+    const id = this.#exports.addOperation(length, classId, counted);
     this.#check(id, "operations.name", custom.name);
     if (custom.price !== undefined)
       this.#setOperationPrice(id, custom.price, `operations.${custom.name}`);
@@ -422,15 +420,12 @@ export class Engine {
   }
 
   #classes(): string[] {
-    return this.#text(this.#exports.classNames(), this.#exports.classNamesLength()).split(" ");
+    const start = this.#exports.classNames();
+    return this.#text(start, this.#bytes.indexOf(0, start) - start).split(" ");
   }
 
   #text(address: number, length: number): string {
-    let text = "";
-    for (let i = 0; i < length; i++) {
-      text += String.fromCharCode(this.#view.getUint16(address + i * 2, true));
-    }
-    return text;
+    return decoder.decode(this.#bytes.subarray(address, address + length));
   }
 
   #operationName(id: number): string {

@@ -29,7 +29,6 @@ export interface EngineExports extends Record<string, unknown> {
   meterAddress(): number;
   cellAddress(): number;
   classNames(): number;
-  classNamesLength(): number;
   intern(length: number, dimension: number): number;
   openRun(
     run: number,

@@ -36,7 +36,7 @@ interface Route {
 /** Every line of the table read by other means: a method and a full path with its placeholders. */
 function readTable(): Route[] {
   const source = readFileSync(new URL("../../assembly/operations.ts", import.meta.url), "utf8");
-  const table = /TABLE: string = `([^`]*)`/.exec(source)?.[1] ?? "";
+  const table = /TABLE: usize = ascii\(`([^`]*)`/.exec(source)?.[1] ?? "";
   const routes: Route[] = [];
   let group = "";
   let base: readonly string[] = [];
