@@ -162,6 +162,8 @@ G {} get_issue
 P search search_issues
 >2 -
 G get-trace-artifact get_trace_artifact
+G unified-traces search_traces
+G get-online-trace-details get_trace
 >3 -
 G get-trace-artifact get_trace_artifact
 #tracking-write tracking
@@ -188,6 +190,9 @@ G online-configs get_online_scorers
 P register register_scorer
 D delete delete_scorer
 U online-config set_online_scorer
+>3 demo/
+P generate generate_demo_data
+P delete delete_demo_data
 >3 label-schemas/
 P create create_label_schema
 A update update_label_schema
@@ -234,6 +239,10 @@ G static-files/{*} probe
 >3 -
 G server-info probe
 GP ui-telemetry relay_telemetry
+GP prompt-optimization/jobs/search search_prompt_optimizations
+G prompt-optimization/jobs/{} get_prompt_optimization
+G jobs/{} get_job
+G review-queues/{*} read_review_queue
 #other unknown
 >/ gateway/
 PUAD {*} invoke_gateway
@@ -242,7 +251,12 @@ GP gateway-proxy invoke_gateway
 >3 -
 P scorer/invoke invoke_scorer
 P genai/evaluate/invoke invoke_scorer
+P issues/invoke invoke_scorer
 P prompt-optimization/jobs optimize_prompt
+D prompt-optimization/jobs/{} delete_prompt_optimization
+P prompt-optimization/jobs/{}/cancel cancel_prompt_optimization
+A jobs/cancel/{} cancel_job
+P review-queues/{*} write_review_queue
 `);
 
 // Prices of the default table, in atto-USD.
