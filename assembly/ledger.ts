@@ -304,7 +304,7 @@ export function assign(ticket: f64, handle: f64): i32 {
   const reservation = openReservation(ticket);
   if (reservation == 0) return refusal;
   const node = liveNode(handle);
-  if (node == 0) return status.HANDLE;
+  if (node == 0) return status.NODE;
   const payer = load<u32>(nodeAt(load<u32>(reservation, at.R_NODE)), at.N_TUPLE);
   if (load<u32>(nodeAt(node), at.N_TUPLE) != payer) return status.PAYER;
   store<u32>(reservation, node, at.R_NODE);

@@ -38,6 +38,9 @@ export const PAYER: i32 = -14;
 /** `init` was called twice, or its capacities are out of range. */
 export const CONFIGURATION: i32 = -15;
 
+/** Of two handles, the node's is of no use (the other one answers HANDLE). */
+export const NODE: i32 = -16;
+
 /** Keep the telemetry of this operation. */
 export const FLAG_SAMPLED: i32 = 1;
 /** A price is unknown: quantity and count are kept apart, the cost is not guessed. */

@@ -127,11 +127,13 @@ const NO_ROOM: Refusal = Object.freeze({
   reasonCode: "x_reservations_full",
 });
 
+const NO_HANDLE: readonly [EngineErrorCode, string] = [
+  "INVALID_HANDLE",
+  "is no handle of this engine, or was given up; use what openRun, openScope or reserve answered",
+];
+
 const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
-  [-1]: [
-    "INVALID_HANDLE",
-    "is no handle of this engine, or was given up; use what openRun, openScope or reserve answered",
-  ],
+  [-1]: NO_HANDLE,
   [-2]: ["UNKNOWN_OPERATION", "is not in the table; see engine.operations"],
   [-3]: ["UNKNOWN_METER", "is no meter; see engine.meters, or add it with engine.meter(name)"],
   [-4]: ["INVALID_QUANTITY", "is not a whole number from 0 to 2^53 - 1"],
@@ -149,6 +151,7 @@ const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
   [-13]: ["INVALID_PRICE", "is out of range"],
   [-14]: ["PAYER_MISMATCH", "belongs to another payer than the reservation"],
   [-15]: ["INVALID_OPTION", "is out of range"],
+  [-16]: NO_HANDLE,
 };
 
 const OPERATION_NAME = /^[a-z][a-z0-9_]{0,255}$/;
@@ -605,7 +608,7 @@ export class Engine {
   /** Moves an open reservation to the node its call brought into being; the payer stays. */
   assign(ticket: number, node: number): void {
     const status = this.#exports.assign(numeric(ticket), numeric(node));
-    if (status < 0) this.#refuse(status, status === -14 ? "node" : "ticket", { ticket, node });
+    if (status < 0) this.#refuse(status, status === -14 || status === -16 ? "node" : "ticket", { ticket, node });
   }
 
   /** Raises the hold while bytes of unknown length go by. Answers a refusal when it must be cut off. */

@@ -128,6 +128,17 @@ describe("a reservation", () => {
     const sibling = engine.openRun({ runId: "s", team: "t" });
     const stranger = engine.openRun({ runId: "x", team: "other" });
     const ticket = reserve(0);
+    // Which of the two handles is wrong is told by its name.
+    expect(refused(() => engine.assign(ticket, 5))).toMatchObject({
+      code: "INVALID_HANDLE",
+      field: "node",
+      value: 5,
+    });
+    expect(refused(() => engine.assign(5, stranger))).toMatchObject({
+      code: "INVALID_HANDLE",
+      field: "ticket",
+      value: 5,
+    });
     expect(refused(() => engine.assign(ticket, stranger))).toMatchObject({
       code: "PAYER_MISMATCH",
       field: "node",
