@@ -608,7 +608,8 @@ export class Engine {
   /** Moves an open reservation to the node its call brought into being; the payer stays. */
   assign(ticket: number, node: number): void {
     const status = this.#exports.assign(numeric(ticket), numeric(node));
-    if (status < 0) this.#refuse(status, status === -14 || status === -16 ? "node" : "ticket", { ticket, node });
+    if (status < 0)
+      this.#refuse(status, status === -14 || status === -16 ? "node" : "ticket", { ticket, node });
   }
 
   /** Raises the hold while bytes of unknown length go by. Answers a refusal when it must be cut off. */

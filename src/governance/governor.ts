@@ -132,7 +132,7 @@ export class Governor implements SummaryNames {
   contain(error: unknown): void {
     this.containedFailures++;
     if (this.containedFailures > 1) return;
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const text = (error as { stack?: unknown } | null | undefined)?.stack ?? error;
     this.logger.warn(
       `genops: an internal failure was contained, the program goes on; later ones are only counted. ${text}`,
     );

@@ -100,9 +100,14 @@ function reconciliation(reserved: bigint, actual: bigint): Attributes {
   };
 }
 
+/** By its message: a frame and a test runner have an Error of their own. */
+function isError(thrown: unknown): thrown is Error {
+  return typeof (thrown as { message?: unknown } | null | undefined)?.message === "string";
+}
+
 function fail(span: Span, error: unknown): void {
-  const named = error instanceof Error ? error : undefined;
-  const code = (error as { code?: unknown } | undefined)?.code;
+  const named = isError(error) ? error : undefined;
+  const code = (error as { code?: unknown } | null | undefined)?.code;
   span.setAttribute(ERROR_TYPE, typeof code === "string" ? code : (named?.name ?? "_OTHER"));
   if (named) span.recordException(named);
   span.setStatus({ code: SpanStatusCode.ERROR, ...(named && { message: named.message }) });
