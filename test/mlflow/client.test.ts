@@ -393,6 +393,7 @@ describe("what MLflow forbids", () => {
     ["a run's status", "status", (c) => loosely(c).updateRun?.(id, { status: "DONE" })],
     ["a run's end that is none", "status", (c) => c.setTerminated(id, "RUNNING")],
     ["a run's end time", "endTime", (c) => c.setTerminated(id, "FINISHED", Number.NaN)],
+    ["a long run name", "runName", (c) => c.createRun("7", { runName: long(8001) })],
     ["a search's page of 0", "maxResults", (c) => c.searchRuns(["7"], { maxResults: 0 })],
     [
       "a search's page of NaN",

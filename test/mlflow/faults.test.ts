@@ -31,6 +31,15 @@ async function failureOf(action: () => Promise<unknown>): Promise<mlflow.MlflowE
   throw outcome;
 }
 
+it("says so when a server does not speak TLS", async () => {
+  const server = await faultyServer(answerLikeMlflow);
+  const secure = server.uri.replace("http:", "https:");
+  const failure = await failureOf(() => clientOf(secure).createRun("7"));
+  expect(failure.code).toBe("SERVER_UNREACHABLE");
+  expect(failure.message).toContain("try http:// instead of https://");
+  expect(server.requests).toEqual([]);
+});
+
 describe("an error of another realm", () => {
   // Test runners and frames have an Error of their own.
   const foreign = (source: string): Error =>

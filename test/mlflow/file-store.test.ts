@@ -8,6 +8,7 @@ import {
   readFile,
   rm,
   stat,
+  symlink,
   utimes,
   writeFile,
 } from "node:fs/promises";
@@ -102,6 +103,18 @@ describe("a folder without rights", () => {
       await expect(other.setTerminated(info.runId)).rejects.toMatchObject(denied);
     });
     for (const path of closed) await chmod(path, 0o755);
+  });
+
+  it("below a file, or behind a link to nothing, is told to be none", async () => {
+    const parent = await temporaryFolder();
+    await writeFile(join(parent, "file"), "");
+    await symlink(join(parent, "nothing"), join(parent, "link"));
+    for (const trackingUri of [join(parent, "file", "mlruns"), join(parent, "link")]) {
+      await expect(new MlflowClient({ trackingUri }).getExperiment("0")).rejects.toMatchObject({
+        code: "INVALID_PARAMETER_VALUE",
+        message: expect.stringContaining("a part of its path is a file, or a link to nothing"),
+      });
+    }
   });
 
   it("that is a file is told to be one", async () => {
@@ -249,6 +262,19 @@ describe("what is written", () => {
     expect(Object.keys(data.params)).toHaveLength(200);
     const history = await client.getMetricHistory(runId, "m");
     expect(history.map(({ value }) => value)).toEqual(steps);
+  });
+});
+
+describe("a folder of files to log", () => {
+  it("with a link to nothing is refused by that name", async () => {
+    const { folder, client } = await freshStore();
+    const { runId } = (await client.createRun("0")).info;
+    const source = join(folder, "..", "source");
+    await mkdir(source);
+    await writeFile(join(source, "a.txt"), "a");
+    await symlink(join(source, "nothing"), join(source, "b.txt"));
+    await expect(client.logArtifacts(runId, source)).rejects.toThrow(/b\.txt/);
+    expect(await client.listArtifacts(runId)).toEqual([]);
   });
 });
 

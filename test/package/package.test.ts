@@ -1,7 +1,7 @@
 // The published package: its contents, its entry points, and one program in each kind of runtime.
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createContext, Script } from "node:vm";
 import { build } from "esbuild";
@@ -84,9 +84,31 @@ describe("the package", () => {
     expect(stderr).toBe("");
   });
 
+  it("is typed for a browser's program with nothing but the web's types", async () => {
+    const program = join(consumer.folder, "types.mts");
+    await writeFile(
+      program,
+      QUICK_START.replace("(options, experimentName)", "(options: object, experimentName: string)"),
+    );
+    const settings = [
+      "--strict",
+      "--noEmit",
+      "--skipLibCheck",
+      "false",
+      "--lib",
+      "es2022,dom,dom.iterable",
+    ];
+    const modules = ["--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"];
+    const tsc = resolve(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
+    const outcome = await run(process.execPath, [tsc, ...settings, ...modules, program], {
+      cwd: consumer.folder,
+    }).catch((error: { stdout: string }) => error);
+    expect(outcome.stdout).toBe("");
+  });
+
   it("gives the bare engine to those who want nothing else", async () => {
     const { stdout } = await consumer.execute(`
-      import { readFile } from "node:fs/promises";
+      import { readFile, writeFile } from "node:fs/promises";
       import { createEngine } from "genops/engine";
       const engine = createEngine();
       const run = engine.openRun({ runId: "r", team: "t" });
@@ -236,6 +258,15 @@ describe.runIf(requiresMlflow())("zero code", () => {
     );
     expect(stdout).toContain("went on");
     expect(stderr).toContain("npm install @opentelemetry/sdk-trace-base");
+  });
+
+  it("warns of an endpoint that is no address, and sends nothing elsewhere", async () => {
+    const { stdout, stderr } = await consumer.execute(
+      `import { autoInstrumentMlflow } from "genops"; autoInstrumentMlflow(); console.log("went on");`,
+      { GENOPS_TEAM: "t", GENOPS_PROJECT: "p", OTEL_EXPORTER_OTLP_ENDPOINT: "notaurl" },
+    );
+    expect(stdout).toContain("went on");
+    expect(stderr).toContain("OTEL_EXPORTER_OTLP_ENDPOINT=notaurl is no http(s) address");
   });
 
   it("warns when the receiver cannot be reached, and the program ends well", async () => {
