@@ -6,6 +6,7 @@ import {
   type Decimal,
   type Engine,
   EngineError,
+  type EngineOperation,
   type EnginePrices,
   GIB_MONTH,
   type MeterRate,
@@ -38,12 +39,18 @@ const DEFAULT_STORAGE: Readonly<Record<string, Decimal>> = {
 const DEFAULT_TRACKING_PRICE = "0.0001";
 const DEFAULT_REGISTRY_PRICE = "0.0005";
 
-function tablePrices(): { name: string; price: string | null }[] {
-  // The table lives in the engine; the smallest one there is tells it.
-  return [
-    ...createEngine({ runs: 1, tuples: 16, names: 64, nameBytes: 1024, reservations: 1 })
-      .operations,
-  ];
+let table: readonly EngineOperation[] | undefined;
+
+/** The table lives in the engine; the smallest one there is tells it, once. */
+function tablePrices(): readonly EngineOperation[] {
+  table ??= createEngine({
+    runs: 1,
+    tuples: 16,
+    names: 64,
+    nameBytes: 1024,
+    reservations: 1,
+  }).operations;
+  return table;
 }
 
 const PRICING_OPTIONS = [
@@ -120,11 +127,10 @@ export function checkPricing(pricing: Pricing, origin: string): void {
 
 /** The engine's prices for a price list that was checked. */
 export function enginePrices(pricing: Pricing): EnginePrices {
-  const table = tablePrices();
   const operations: Record<string, Decimal> = {};
   const replace = (from: string, to: Decimal | undefined) => {
     if (to === undefined) return;
-    for (const { name, price } of table) if (price === from) operations[name] = to;
+    for (const { name, price } of tablePrices()) if (price === from) operations[name] = to;
   };
   replace(DEFAULT_TRACKING_PRICE, pricing.trackingApiCall);
   replace(DEFAULT_REGISTRY_PRICE, pricing.registryOperation);

@@ -13,7 +13,6 @@ import {
   experimentTagValue,
 } from "../validation.js";
 import { withLockFile } from "./exclusive.js";
-import { orMissing } from "./file-errors.js";
 import { DEFAULT_EXPERIMENT_ID, type Layout } from "./layout.js";
 import { alreadyExists, doesNotExist, listed, refused } from "./messages.js";
 import { type Meta, numberField, textField, writeMeta } from "./meta-file.js";
@@ -219,7 +218,7 @@ export class Experiments {
 
   /** Run folders of an experiment, by name. */
   async runFolders(folder: string, reserved: readonly string[]): Promise<string[]> {
-    const names = await orMissing(listFolders(folder), []);
+    const names = await listFolders(folder);
     return names.filter((name) => !reserved.includes(name));
   }
 }
