@@ -1,195 +1,195 @@
 // Who pays: payer tuples, and the nodes (runs and scopes) that carry them; neither changes once opened.
+import * as budgets from "./budgets";
+import { hashOf, removeFrom, same } from "./bytes";
+import { foldOne, needNode, unneedNode } from "./folding";
+import { inUse, liveNode, nodeAt, nodeHandle } from "./handles";
 import * as at from "./layout";
+import * as money from "./money";
 import * as names from "./names";
 import * as status from "./status";
-
-// ── handles ──────────────────────────────────────────────────────────────────────────────────────
-// A whole number below 2^53: slot in 24 bits, kind in one, generation in 28. 0 is no handle.
-export const KIND_NODE: u64 = 0;
-export const KIND_TICKET: u64 = 1;
-const SLOT_MASK: u64 = 0xffffff;
-const FIRST: u64 = 1 << 25;
-const LAST: u64 = (1 << 53) - 1;
-
-@inline
-export function handleOf(slot: u32, kind: u64, generation: u32): f64 {
-  return <f64>((<u64>generation << 25) | (kind << 24) | <u64>slot);
-}
-
-/** Slot of a well-formed handle of this kind, 0 otherwise; its generation is left in `generation`. */
-export let generation: u32 = 0;
-@inline
-export function slotOf(handle: f64, kind: u64): u32 {
-  // Signed conversions are single instructions; what is no number becomes 0.
-  const whole = <i64>handle;
-  const bits = <u64>whole;
-  // From the first generation on, and below 2^53: one comparison, as what is less wraps around.
-  if (bits - FIRST > LAST - FIRST || <f64>whole != handle || ((bits >> 24) & 1) != kind) return 0;
-  generation = <u32>(bits >> 25);
-  return <u32>(bits & SLOT_MASK);
-}
-
-@inline
-export function nodeAt(slot: u32): usize {
-  return at.nodeBase + <usize>slot * at.NODE_STRIDE;
-}
 
 @inline
 export function tupleAt(index: u32): usize {
   return at.tupleBase + <usize>index * at.TUPLE_STRIDE;
 }
 
-/** Slot of a live node, 0 when the handle is stale or foreign. */
-export function liveNode(handle: f64): u32 {
-  return liveNodeInline(handle);
-}
-
-/** The same without a call, for the paths where that counts. */
-@inline
-export function liveNodeInline(handle: f64): u32 {
-  const slot = slotOf(handle, KIND_NODE);
-  if (slot == 0 || slot > at.nodeCapacity + at.tupleCapacity) return 0;
-  return load<u32>(nodeAt(slot), at.N_GENERATION) == generation ? slot : 0;
-}
-
-@inline
-function nodeHandle(slot: u32): f64 {
-  return handleOf(slot, KIND_NODE, load<u32>(nodeAt(slot), at.N_GENERATION));
-}
-
 // ── payer tuples ─────────────────────────────────────────────────────────────────────────────────
 
-function tupleHash(team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32): u32 {
-  let hash: u32 = 2166136261;
-  hash = (hash ^ team) * 16777619;
-  hash = (hash ^ project) * 16777619;
-  hash = (hash ^ customer) * 16777619;
-  hash = (hash ^ environment) * 16777619;
-  hash = (hash ^ center) * 16777619;
-  hash = (hash ^ context) * 16777619;
-  return hash ^ (hash >> 15);
+/** Six name ids: the payer that is looked for, with what is given up. */
+const payer: usize = memory.data(32, 8);
+
+/** Puts a tuple into the index. */
+export function enterTuple(index: u32): void {
+  let place = load<u32>(tupleAt(index), at.T_HASH) & at.tupleIndexMask;
+  while (load<u32>(at.tupleIndexBase + (<usize>place << 2)) != 0) place = (place + 1) & at.tupleIndexMask;
+  store<u32>(at.tupleIndexBase + (<usize>place << 2), index + 1);
 }
 
-/** Index of the tuple, made while fewer than `limit` exist; -1 when it is new and does not fit. */
-function find(
-  team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32, limit: u32,
-): i32 {
-  const hash = tupleHash(team, project, customer, environment, center, context);
-  let index = hash & at.tupleIndexMask;
+function placeOf(key: usize, hash: u32): u32 {
+  let place = hash & at.tupleIndexMask;
   while (true) {
-    const slot = at.tupleIndexBase + (<usize>index << 2);
-    const stored = load<u32>(slot);
-    if (stored == 0) {
-      const made = load<u32>(at.header, at.H_TUPLES);
-      if (made >= limit) return -1;
-      const tuple = tupleAt(made);
-      store<u32>(tuple, team, at.T_NAMES);
-      store<u32>(tuple, project, at.T_NAMES + 4);
-      store<u32>(tuple, customer, at.T_NAMES + 8);
-      store<u32>(tuple, environment, at.T_NAMES + 12);
-      store<u32>(tuple, center, at.T_NAMES + 16);
-      store<u32>(tuple, context, at.T_NAMES + 20);
-      store<u32>(tuple, hash, at.T_HASH);
-      store<u32>(slot, made + 1);
-      store<u32>(at.header, made + 1, at.H_TUPLES);
-      return made;
-    }
-    if (isPayer(stored - 1, team, project, customer, environment, center, context)) return stored - 1;
-    index = (index + 1) & at.tupleIndexMask;
+    const stored = load<u32>(at.tupleIndexBase + (<usize>place << 2));
+    if (stored == 0 || same(tupleAt(stored - 1) + at.T_NAMES, key, at.PAYER_BYTES)) return place;
+    place = (place + 1) & at.tupleIndexMask;
   }
 }
 
-/**
- * The payer tuple. When the table is full, detail is given up from the finest on: first the customer,
- * then everything but team and environment, at last all. An eighth of the table is kept for that.
- */
-function tupleFor(team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32): u32 {
-  const reserve = at.tupleCapacity - (at.tupleCapacity >> 3);
-  let found = find(team, project, customer, environment, center, context, reserve);
-  if (found >= 0) return found;
-  const noCustomer = names.overflowOf(at.DIMENSION_CUSTOMER);
-  found = find(team, project, noCustomer, environment, center, context, at.tupleCapacity - (at.tupleCapacity >> 4));
-  if (found >= 0) return found;
-  found = find(
-    team, names.overflowOf(at.DIMENSION_PROJECT), noCustomer, environment,
-    names.overflowOf(at.DIMENSION_COST_CENTER), names.overflowOf(at.DIMENSION_CONTEXT), at.tupleCapacity,
+/** Folds a tuple that has no nodes into its dimensions. False when each has some. */
+function foldTuple(): bool {
+  if (at.word(at.H_IDLE_TUPLES) == 0) return false;
+  let index: u32 = 1;
+  while (load<u32>(tupleAt(index), at.T_NODES) != 0 || load<u32>(tupleAt(index), at.T_HASH) == 0) index++;
+  const tuple = tupleAt(index);
+  const place = placeOf(tuple + at.T_NAMES, load<u32>(tuple, at.T_HASH));
+  removeFrom(
+    at.tupleIndexBase, at.tupleIndexMask, place, at.tupleBase - at.TUPLE_STRIDE + at.T_HASH, at.TUPLE_STRIDE,
   );
-  return found >= 0 ? found : at.TUPLE_OVERFLOW;
+  for (let i: u32 = 0; i < at.PAYER_NAMES; i++) {
+    const name = load<u32>(tuple + at.T_NAMES + (<usize>i << 2));
+    addFolded(at.DIMENSION_TEAM + i, name, load<u64>(tuple), load<u64>(tuple, 8));
+  }
+  memory.fill(tuple, 0, at.TUPLE_STRIDE);
+  store<u32>(tuple, at.word(at.H_FREE_TUPLE), at.T_NEXT);
+  at.setWord(at.H_FREE_TUPLE, index);
+  at.setWord(at.H_LIVE_TUPLES, at.word(at.H_LIVE_TUPLES) - 1);
+  at.setWord(at.H_IDLE_TUPLES, at.word(at.H_IDLE_TUPLES) - 1);
+  return true;
 }
 
-/** Is any of the payer's names given up? Its names are those of six dimensions in a row. */
+/** Adds to what was folded into a name of a dimension, or into what has no name there. */
+export function addFolded(dimension: u32, name: u32, low: u64, high: u64): void {
+  money.addTo(
+    name != 0 ? names.foldedAt(name) : at.header + at.H_FOLDED + <usize>dimension * at.AMOUNT_STRIDE, low, high,
+  );
+}
+
+/** Index of the tuple, made while fewer than `limit` live; -1 when it is new and does not fit. */
+function findTuple(key: usize, limit: u32): i32 {
+  const hash = hashOf(key, at.PAYER_BYTES, 1) | 1;
+  const stored = load<u32>(at.tupleIndexBase + (<usize>placeOf(key, hash) << 2));
+  if (stored != 0) return stored - 1;
+  while (at.word(at.H_LIVE_TUPLES) >= limit) if (!foldTuple()) return -1;
+  let index = at.word(at.H_FREE_TUPLE);
+  if (index != 0) {
+    at.setWord(at.H_FREE_TUPLE, load<u32>(tupleAt(index), at.T_NEXT));
+  } else {
+    index = at.word(at.H_TUPLES);
+    at.setWord(at.H_TUPLES, index + 1);
+  }
+  at.setWord(at.H_LIVE_TUPLES, at.word(at.H_LIVE_TUPLES) + 1);
+  at.setWord(at.H_IDLE_TUPLES, at.word(at.H_IDLE_TUPLES) + 1);
+  const tuple = tupleAt(index);
+  memory.copy(tuple + at.T_NAMES, key, at.PAYER_BYTES);
+  store<u32>(tuple, hash, at.T_HASH);
+  store<u32>(tuple, 0, at.T_NEXT);
+  enterTuple(index);
+  return index;
+}
+
+function giveUp(dimension: u32): void {
+  const name = payer + (<usize>(dimension - at.DIMENSION_TEAM) << 2);
+  store<u32>(name, names.pinnedOr(load<u32>(name), dimension));
+}
+
+/**
+ * The payer tuple of six names. When the table is full, detail is given up from the finest on: first the
+ * customer, then everything but team and environment, at last all; never a pinned name. An eighth of the
+ * table is kept for that.
+ */
+function tupleFor(key: usize): u32 {
+  memory.copy(payer, key, at.PAYER_BYTES);
+  let found = findTuple(payer, at.tupleCapacity - (at.tupleCapacity >> 3));
+  if (found >= 0) return found;
+  giveUp(at.DIMENSION_CUSTOMER);
+  found = findTuple(payer, at.tupleCapacity - (at.tupleCapacity >> 4));
+  if (found >= 0) return found;
+  giveUp(at.DIMENSION_PROJECT);
+  giveUp(at.DIMENSION_COST_CENTER);
+  giveUp(at.DIMENSION_CONTEXT);
+  found = findTuple(payer, at.tupleCapacity);
+  if (found >= 0) return found;
+  return at.TUPLE_OVERFLOW;
+}
+
+/** Is any of the payer's names given up? */
 function overflowedTuple(index: u32): bool {
-  const payer = tupleAt(index) + at.T_NAMES;
-  for (let i: u32 = 0; i < 6; i++) {
-    if (load<u32>(payer + (<usize>i << 2)) == names.overflowOf(at.DIMENSION_TEAM + i)) return true;
+  for (let i: u32 = 0; i < at.PAYER_NAMES; i++) {
+    if (load<u32>(tupleAt(index) + at.T_NAMES + (<usize>i << 2)) == names.overflowOf(at.DIMENSION_TEAM + i)) return true;
   }
   return false;
 }
 
-function isPayer(
-  index: u32, team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32,
-): bool {
-  const tuple = tupleAt(index);
-  return (
-    load<u32>(tuple, at.T_NAMES) == team &&
-    load<u32>(tuple, at.T_NAMES + 4) == project &&
-    load<u32>(tuple, at.T_NAMES + 8) == customer &&
-    load<u32>(tuple, at.T_NAMES + 12) == environment &&
-    load<u32>(tuple, at.T_NAMES + 16) == center &&
-    load<u32>(tuple, at.T_NAMES + 20) == context
-  );
-}
-
-/** Makes the overflow tuple, and generations for the overflow nodes that every tuple owns. */
+/** Makes the overflow tuple. */
 export function start(): void {
-  find(
-    names.overflowOf(at.DIMENSION_TEAM), names.overflowOf(at.DIMENSION_PROJECT),
-    names.overflowOf(at.DIMENSION_CUSTOMER), names.overflowOf(at.DIMENSION_ENVIRONMENT),
-    names.overflowOf(at.DIMENSION_COST_CENTER), names.overflowOf(at.DIMENSION_CONTEXT), 1,
-  );
+  for (let i: u32 = 0; i < at.PAYER_NAMES; i++) {
+    store<u32>(payer + (<usize>i << 2), names.overflowOf(at.DIMENSION_TEAM + i));
+  }
+  findTuple(payer, 1);
+  // It stands for ever: as if it had a node.
+  store<u32>(tupleAt(0), 1, at.T_NODES);
+  at.setWord(at.H_IDLE_TUPLES, 0);
 }
 
 // ── nodes ────────────────────────────────────────────────────────────────────────────────────────
 
-function fill(slot: u32, tuple: u32, parent: u32, experiment: u32, run: u32, model: u32, state: u32): void {
+/** Counts a node in or out of its tuple. */
+export function countNode(index: u32, by: i32): void {
+  const tuple = tupleAt(index);
+  const before = load<u32>(tuple, at.T_NODES);
+  store<u32>(tuple, before + by, at.T_NODES);
+  if (before == 0) at.setWord(at.H_IDLE_TUPLES, at.word(at.H_IDLE_TUPLES) - 1);
+  if (before + by == 0) at.setWord(at.H_IDLE_TUPLES, at.word(at.H_IDLE_TUPLES) + 1);
+}
+
+function fill(slot: u32, tuple: u32, parent: u32, experiment: u32, name: u32, state: u32): void {
   const node = nodeAt(slot);
   if (
-    overflowedTuple(tuple) || parent > at.nodeCapacity ||
-    experiment == names.overflowOf(at.DIMENSION_EXPERIMENT) || model == names.overflowOf(at.DIMENSION_MODEL)
+    overflowedTuple(tuple) || parent > at.nodeCapacity || experiment == names.overflowOf(at.DIMENSION_EXPERIMENT) ||
+    (state == at.STATE_SCOPE && name == names.overflowOf(at.DIMENSION_MODEL))
   ) {
     state |= at.STATE_OVERFLOW;
   }
+  countNode(tuple, 1);
   store<u32>(node, tuple, at.N_TUPLE);
   store<u32>(node, parent, at.N_PARENT);
   store<u32>(node, experiment, at.N_EXPERIMENT);
-  store<u32>(node, run, at.N_NAME);
-  store<u32>(node, model, at.N_MODEL);
+  store<u32>(node, name, at.N_NAME);
   store<u32>(node, state, at.N_STATE);
-  store<f64>(node, load<f64>(at.header, at.H_NOW), at.N_OPENED);
-  if (load<u32>(node, at.N_GENERATION) == 0) store<u32>(node, 1, at.N_GENERATION);
-  if (state & at.STATE_RUN) {
-    const payer = tupleAt(tuple);
-    store<u32>(payer, load<u32>(payer, at.T_RUNS) + 1, at.T_RUNS);
-  }
+  store<u32>(node, inUse(load<u32>(node, at.N_GENERATION)), at.N_GENERATION);
+  at.count(at.header + at.H_CHANGES, 1);
+  budgets.attachAll(slot);
 }
 
 /** The node that takes, for one payer, what has no node of its own: it keeps the payer's total right. */
 function overflowNode(tuple: u32): u32 {
   const slot = at.nodeCapacity + 1 + tuple;
-  if (load<u32>(nodeAt(slot), at.N_GENERATION) == 0) {
+  if (load<u32>(nodeAt(slot), at.N_STATE) == 0) {
     fill(
-      slot, tuple, 0, names.overflowOf(at.DIMENSION_EXPERIMENT), names.overflowOf(at.DIMENSION_RUN),
-      0, at.STATE_OVERFLOW,
+      slot, tuple, 0, names.overflowOf(at.DIMENSION_EXPERIMENT), names.overflowOf(at.DIMENSION_RUN), at.STATE_OVERFLOW,
     );
   }
   return slot;
 }
 
+/** A free node; the longest finished one when all are taken; 0 when each is needed. */
 function allocate(): u32 {
-  const used = load<u32>(at.header, at.H_NODES);
-  if (used >= at.nodeCapacity) return 0;
-  store<u32>(at.header, used + 1, at.H_NODES);
-  return used + 1;
+  let slot = at.word(at.H_FREE_NODE);
+  if (slot == 0) {
+    const used = at.word(at.H_NODES);
+    if (used < at.nodeCapacity) {
+      slot = used + 1;
+      at.setWord(at.H_NODES, slot);
+    } else {
+      if (!foldOne()) return 0;
+      slot = at.word(at.H_FREE_NODE);
+    }
+  }
+  if (slot == at.word(at.H_FREE_NODE)) {
+    at.setWord(at.H_FREE_NODE, load<u32>(nodeAt(slot), at.N_NEXT));
+    store<u32>(nodeAt(slot), 0, at.N_NEXT);
+  }
+  at.setWord(at.H_LIVE_NODES, at.word(at.H_LIVE_NODES) + 1);
+  return slot;
 }
 
 /** Is a run of this name the node's parent, as far as its detail was kept? */
@@ -201,14 +201,14 @@ function sameParent(node: usize, parent: u32): bool {
 }
 
 /** Slot of the parent run, known by name only when it is new; the payer's overflow node without room. */
-function parentRun(run: u32, payer: u32): u32 {
+function parentRun(run: u32, tuple: u32): u32 {
   if (run == 0) return 0;
   const known = names.nodeOf(run);
   if (known != 0) return known;
-  const slot = run == names.overflowOf(at.DIMENSION_RUN) ? 0 : allocate();
-  if (slot == 0) return overflowNode(payer);
-  const unattributed = tupleFor(0, 0, 0, 0, 0, 0);
-  fill(slot, unattributed, 0, 0, run, 0, at.STATE_RUN | at.STATE_STUB);
+  const slot = run <= names.FOLDED ? 0 : allocate();
+  if (slot == 0) return overflowNode(tuple);
+  memory.fill(at.form + at.F_PAYER, 0, at.PAYER_BYTES);
+  fill(slot, tupleFor(at.form + at.F_PAYER), 0, 0, run, at.STATE_RUN | at.STATE_STUB);
   names.setNode(run, slot);
   return slot;
 }
@@ -222,70 +222,92 @@ function isAncestor(candidate: u32, slot: u32): bool {
 }
 
 /**
- * Opens a run, or finds it again. A parent run that is not known yet becomes a stub, which its own
- * opening completes. Answers a node handle; the payer's overflow node when there is no room.
+ * Opens a run, or finds it again: its name and its parent's lie in the window, one behind the other, the
+ * other names' ids in the form. A parent run that is not known yet becomes a stub, which its own opening
+ * completes. Answers a node handle; the payer's overflow node when there is no room.
  */
-export function openRun(
-  run: u32, parent: u32, experiment: u32,
-  team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32,
-): f64 {
-  if (run == 0 || run == names.overflowOf(at.DIMENSION_RUN)) {
-    return nodeHandle(overflowNode(tupleFor(team, project, customer, environment, center, context)));
-  }
-  if (run == parent) return status.CYCLE;
-  // What is refused leaves nothing behind: neither a payer nor a parent known by name.
+export function openRun(): f64 {
+  const length = load<u32>(at.form, at.F_RUN_LENGTH);
+  const parentLength = load<u32>(at.form, at.F_PARENT_LENGTH);
+  if (length == 0 || length > at.NAME_BYTES_MAX || parentLength > at.NAME_BYTES_MAX) return status.NAME;
+  if (length == parentLength && same(at.windowBase, at.windowBase + length, length)) return status.CYCLE;
+  const run: u32 = names.intern(at.windowBase, length, at.DIMENSION_RUN);
+  // Nothing that is looked at may be folded meanwhile.
   const existing = names.nodeOf(run);
+  needNode(existing);
+  const before = names.flagsOf(run);
+  names.setFlags(run, before | at.NAME_PINNED);
+  const parent: u32 = names.intern(at.windowBase + length, parentLength, at.DIMENSION_RUN);
+  const handle = openNamed(run, existing, parent);
+  names.setFlags(run, before);
+  unneedNode(existing);
+  names.dropRun(run);
+  names.dropRun(parent);
+  return handle;
+}
+
+function openNamed(run: u32, existing: u32, parent: u32): f64 {
+  const key = at.form + at.F_PAYER;
+  const experiment = load<u32>(at.form, at.DIMENSION_EXPERIMENT << 2);
+  if (run <= names.FOLDED) return nodeHandle(overflowNode(tupleFor(key)));
   if (existing != 0) {
     const node = nodeAt(existing);
     if (!(load<u32>(node, at.N_STATE) & at.STATE_STUB)) {
       const tuple = load<u32>(node, at.N_TUPLE);
-      const same =
+      const isSame =
         load<u32>(node, at.N_EXPERIMENT) == experiment && sameParent(node, parent) &&
-        (isPayer(tuple, team, project, customer, environment, center, context) ||
-          (overflowedTuple(tuple) && tupleFor(team, project, customer, environment, center, context) == tuple));
-      return same ? nodeHandle(existing) : status.IMMUTABLE;
+        (same(tupleAt(tuple) + at.T_NAMES, key, at.PAYER_BYTES) || (overflowedTuple(tuple) && tupleFor(key) == tuple));
+      return isSame ? nodeHandle(existing) : status.IMMUTABLE;
     }
     if (isAncestor(existing, names.nodeOf(parent))) return status.CYCLE;
-    const stubPayer = tupleAt(load<u32>(node, at.N_TUPLE));
-    store<u32>(stubPayer, load<u32>(stubPayer, at.T_RUNS) - 1, at.T_RUNS);
   }
-  const payer = tupleFor(team, project, customer, environment, center, context);
-  const above = parentRun(parent, payer);
+  const tuple = tupleFor(key);
+  // Counted at once, so that nothing folds it.
+  countNode(tuple, 1);
+  const above = parentRun(parent, tuple);
+  needNode(above);
   const slot = existing != 0 ? existing : allocate();
-  if (slot == 0) return nodeHandle(overflowNode(payer));
-  fill(slot, payer, above, experiment, run, 0, at.STATE_RUN);
-  names.setNode(run, slot);
-  return nodeHandle(slot);
+  let handle: f64;
+  if (slot == 0) {
+    unneedNode(above);
+    handle = nodeHandle(overflowNode(tuple));
+  } else {
+    if (existing != 0) {
+      budgets.detach(existing);
+      countNode(load<u32>(nodeAt(existing), at.N_TUPLE), -1);
+    }
+    fill(slot, tuple, above, experiment, run, at.STATE_RUN);
+    names.setNode(run, slot);
+    if (existing != 0) budgets.relink();
+    handle = nodeHandle(slot);
+  }
+  countNode(tuple, -1);
+  return handle;
 }
 
-/** Opens a node that is no run: experiment or registry work. Each call makes a new one. */
-export function openScope(
-  parent: f64, experiment: u32, model: u32,
-  team: u32, project: u32, customer: u32, environment: u32, center: u32, context: u32,
-): f64 {
+/**
+ * Opens a node that is no run below `parent` (0 for none), its names' ids in the form: experiment or
+ * registry work. Each call makes a new one.
+ */
+export function openScope(parent: f64): f64 {
   let above: u32 = 0;
   if (parent != 0) {
     above = liveNode(parent);
     if (above == 0) return status.HANDLE;
   }
-  const payer = tupleFor(team, project, customer, environment, center, context);
-  const slot = allocate();
-  if (slot == 0) return nodeHandle(overflowNode(payer));
-  fill(slot, payer, above, experiment, 0, model, at.STATE_SCOPE);
+  const tuple = tupleFor(at.form + at.F_PAYER);
+  countNode(tuple, 1);
+  needNode(above);
+  let slot = allocate();
+  if (slot == 0) {
+    unneedNode(above);
+    slot = overflowNode(tuple);
+  } else {
+    fill(
+      slot, tuple, above, load<u32>(at.form, at.DIMENSION_EXPERIMENT << 2), load<u32>(at.form, at.DIMENSION_MODEL << 2),
+      at.STATE_SCOPE,
+    );
+  }
+  countNode(tuple, -1);
   return nodeHandle(slot);
-}
-
-/** Was this node's detail given up? Then what is booked on it is flagged. */
-@inline
-export function overflowed(node: usize): bool {
-  return (load<u32>(node, at.N_STATE) & at.STATE_OVERFLOW) != 0;
-}
-
-/** Marks a run as finished. */
-export function finish(handle: f64): i32 {
-  const slot = liveNode(handle);
-  if (slot == 0) return status.HANDLE;
-  const node = nodeAt(slot);
-  store<u32>(node, load<u32>(node, at.N_STATE) | at.STATE_FINISHED, at.N_STATE);
-  return status.OK;
 }

@@ -1,13 +1,17 @@
-// Books: prices an operation and adds it, exactly, to its node, its payer, its cell and the day.
-import { handleOf, KIND_TICKET, liveNode, liveNodeInline, nodeAt, overflowed, slotOf, generation, tupleAt } from "./attribution";
+// Books: prices an operation and adds it, exactly, to its node, its cell and its budgets.
+import * as budgets from "./budgets";
+import { PERIOD_RATE, PERIOD_RUN, DAY_MS } from "./calendar";
+import { needNode, unneedNode } from "./folding";
+import { afterUse, generation, handleOf, inUse, KIND_TICKET, liveNode, liveNodeInline, nodeAt, slotOf } from "./handles";
 import * as at from "./layout";
+import { noteLatency, noteSize } from "./measures";
 import * as money from "./money";
-import { isQuantity, isQuantityInline, operationAt, priceQuantity } from "./pricing";
+import { entryAt, isQuantity, isQuantityInline, meterAt, operationAt, priceQuantity } from "./pricing";
 import { keep } from "./sampling";
 import * as status from "./status";
 
-const DAY_MS: f64 = 86400000.0;
 const LEAP_MS: f64 = 400.0 * DAY_MS;
+const MINUTE_MS: f64 = 60000.0;
 
 // ── the clock ────────────────────────────────────────────────────────────────────────────────────
 
@@ -17,38 +21,38 @@ const LEAP_MS: f64 = 400.0 * DAY_MS;
  * A clock that shows 0 was never set, so it may leap.
  */
 export function tick(now: f64): i32 {
-  const before = load<f64>(at.header, at.H_NOW);
   if (!(now >= 0.0 && now < 1e15)) return status.CLOCK;
-  const current = load<u32>(at.header, at.H_DAY);
+  const latest = load<f64>(at.header, at.H_LATEST);
   // Measured from the latest time known, so that a clock that stepped far back can come home.
-  const latest = max(before, <f64>current * DAY_MS);
   if (latest > 0.0 && now - latest > LEAP_MS) return status.CLOCK;
   store<f64>(at.header, now, at.H_NOW);
-  const day = <u32>(now / DAY_MS);
-  if (day == current) {
-    store<u32>(at.header, 0, at.H_SLOT);
-  } else if (day > current) {
-    const yesterday = at.header + at.H_YESTERDAY;
-    money.addTo(at.header + at.H_OLDER, load<u64>(yesterday), load<u64>(yesterday, 8));
-    if (day == current + 1) {
-      memory.copy(yesterday, at.header + at.H_TODAY, 16);
-    } else {
-      money.addTo(at.header + at.H_OLDER, load<u64>(at.header, at.H_TODAY), load<u64>(at.header, at.H_TODAY + 8));
-      memory.fill(yesterday, 0, 16);
-    }
-    memory.fill(at.header + at.H_TODAY, 0, 16);
-    store<u32>(at.header, day, at.H_DAY);
-    store<u32>(at.header, 0, at.H_SLOT);
-  } else {
-    store<u32>(at.header, 1, at.H_SLOT);
-    if (day + 1 < current) store<u64>(at.header, load<u64>(at.header, at.H_LATE) + 1, at.H_LATE);
+  if (now > latest) store<f64>(at.header, now, at.H_LATEST);
+  const minute = <u32>(now / MINUTE_MS);
+  // Days and periods begin with a minute.
+  if (minute != at.word(at.H_MINUTE)) {
+    at.setWord(at.H_MINUTE, minute);
+    turnDay(<u32>(now / DAY_MS));
+    budgets.turn();
   }
+  expire();
   return status.OK;
 }
 
-@inline
-function bookingDay(): u32 {
-  return load<u32>(at.header, at.H_DAY) - load<u32>(at.header, at.H_SLOT);
+function turnDay(day: u32): void {
+  const current = at.word(at.H_DAY);
+  if (day > current) {
+    const yesterday = at.header + at.H_YESTERDAY;
+    memory.fill(yesterday, 0, 16);
+    if (day == current + 1) {
+      money.addTo(yesterday, load<u64>(at.header), load<u64>(at.header, 8));
+      money.takeFrom(yesterday, load<u64>(at.header, at.H_DAY_BASE), load<u64>(at.header, at.H_DAY_BASE + 8));
+    }
+    memory.copy(at.header + at.H_DAY_BASE, at.header, 16);
+    at.setWord(at.H_DAY, day);
+  } else if (day + 1 < current) {
+    at.count(at.header + at.H_LATE, 1);
+  }
+  at.setWord(at.H_SLOT, u32(day < current));
 }
 
 // ── cells ────────────────────────────────────────────────────────────────────────────────────────
@@ -69,104 +73,97 @@ function cellFor(operation: u32, meter: u32): usize {
     const stored = load<u32>(cell, at.C_KEY);
     if (stored == key) return cell;
     if (stored == 0) {
-      const used = load<u32>(at.header, at.H_CELLS);
+      const used = at.word(at.H_CELLS);
       // A quarter stays empty so that a search always ends soon.
       if (used >= at.CELL_CAPACITY - (at.CELL_CAPACITY >> 2)) {
         store<u32>(at.cellBase, at.CELL_OVERFLOW_KEY, at.C_KEY);
         return at.cellBase;
       }
       store<u32>(cell, key, at.C_KEY);
-      store<u32>(at.header, used + 1, at.H_CELLS);
+      at.setWord(at.H_CELLS, used + 1);
       return cell;
     }
     index = (index + 1) & (at.CELL_CAPACITY - 1);
   }
 }
 
-@inline
-function addCount(address: usize, by: u64): void {
-  store<u64>(address, load<u64>(address) + by);
-}
-
-/** Adds one metered quantity and its price to its cell. */
-function bookQuantity(operation: u32, meter: u32, quantity: f64, unpriced: bool, low: u64, high: u64): void {
+/** Adds one metered quantity and its price (left in money.low and money.high) to its cell. */
+function bookQuantity(operation: u32, meter: u32, quantity: f64, priceStatus: i32): void {
   const cell = cellFor(operation, meter);
-  addCount(cell + at.C_COUNT, 1);
-  money.addInline(cell + at.C_QUANTITY, <u64>quantity, 0);
-  if (unpriced) {
-    addCount(cell + at.C_UNPRICED_COUNT, 1);
+  at.count(cell + at.C_COUNT, 1);
+  money.addTo(cell, money.low, money.high);
+  money.addTo(cell + at.C_QUANTITY, <u64>quantity, 0);
+  if (priceStatus != 0) {
+    at.count(cell + at.C_UNPRICED_COUNT, 1);
     money.addTo(cell + at.C_UNPRICED_QUANTITY, <u64>quantity, 0);
-  } else {
-    money.addInline(cell, low, high);
   }
+  if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) noteSize(operation, quantity);
 }
 
 /**
- * Adds one call, its items and its own price to the operation's cell, and the whole amount to everything
- * that carries a total. The caller has checked that it fits.
+ * Adds one call, its items and its own price to the operation's cell, and the whole amount to the total,
+ * the day and the node. The caller has checked that it fits. What sums over payers and everything else is
+ * rolled up when it is read.
  */
 @inline
-function book(
-  node: usize, operation: u32, items: u32, priced: bool, day: usize, low: u64, high: u64,
-): void {
-  const cell = callCell(operation);
-  addCount(cell + at.C_COUNT, 1);
-  addCount(cell + at.C_ITEMS, items);
-  const price = operationAt(operation);
+function book(node: usize, cell: usize, price: usize, items: u32, low: u64, high: u64): void {
+  store<u64>(cell, load<u64>(cell, at.C_COUNT) + 1, at.C_COUNT);
+  store<u64>(cell, load<u64>(cell, at.C_ITEMS) + items, at.C_ITEMS);
   money.addInline(cell, load<u64>(price), load<u64>(price, 8));
-  if (!priced) addCount(cell + at.C_UNPRICED_COUNT, 1);
   money.addInline(at.header, low, high);
-  money.addInline(day, low, high);
   money.addInline(node, low, high);
-  money.addInline(tupleAt(load<u32>(node, at.N_TUPLE)), low, high);
   store<u64>(at.header, low, at.H_LAST_COST);
   store<u64>(at.header, high, at.H_LAST_COST + 8);
   // Those that change something, as every count of operations.
-  const counted = load<u32>(price, at.O_TRAITS) & at.TRAIT_COUNTED;
-  store<u32>(node, load<u32>(node, at.N_OPERATIONS) + counted, at.N_OPERATIONS);
+  const traits = load<u32>(price, at.O_TRAITS);
+  store<u32>(node, load<u32>(node, at.N_OPERATIONS) + (traits & at.TRAIT_COUNTED), at.N_OPERATIONS);
 }
 
-@inline
-function countOn(node: usize, field: usize): void {
-  store<u32>(node + field, load<u32>(node + field) + 1);
+/** What was just added to the total belongs to the day before. */
+function bookYesterday(low: u64, high: u64): void {
+  money.addTo(at.header + at.H_YESTERDAY, low, high);
+  money.addTo(at.header + at.H_DAY_BASE, low, high);
 }
 
 @inline
 function overflowFlag(node: usize): i32 {
-  if (!overflowed(node)) return 0;
-  addCount(at.header + at.H_OVERFLOWED, 1);
+  if ((load<u32>(node, at.N_STATE) & at.STATE_OVERFLOW) == 0) return 0;
+  at.count(at.header + at.H_OVERFLOWED, 1);
   return status.FLAG_OVERFLOWED;
 }
 
 @inline
 function checkOperation(operation: i32): bool {
-  return <u32>operation < load<u32>(at.header, at.H_OPERATIONS);
+  return <u32>operation < at.word(at.H_OPERATIONS);
 }
 
 @inline
 function checkMeter(meter: i32): bool {
-  return <u32>meter < load<u32>(at.header, at.H_METERS);
+  return <u32>meter < at.word(at.H_METERS);
+}
+
+/** Is this a quantity of a meter of an operation? OK, or what is wrong. */
+function checkCall(operation: i32, meter: i32, quantity: f64): i32 {
+  if (!checkOperation(operation)) return status.OPERATION;
+  if (!checkMeter(meter)) return status.METER;
+  return isQuantity(quantity) ? status.OK : status.QUANTITY;
 }
 
 /** Prices without booking; the amount is left in the header as the last cost. */
 export function price(operation: i32, meter: i32, quantity: f64): i32 {
-  if (!checkOperation(operation)) return status.OPERATION;
-  if (!checkMeter(meter)) return status.METER;
-  if (!isQuantity(quantity)) return status.QUANTITY;
+  const wrong = checkCall(operation, meter, quantity);
+  if (wrong < 0) return wrong;
   const entry = operationAt(operation);
   let flags = load<u32>(entry, at.O_TRAITS) & at.TRAIT_PRICED ? 0 : status.FLAG_UNPRICED;
-  let low = load<u64>(entry);
-  let high = load<u64>(entry, 8);
+  money.set(0, 0);
   if (meter != 0) {
-    const priceStatus = priceQuantity(meter, quantity);
+    const priceStatus = priceQuantity(meterAt(meter), quantity);
     if (priceStatus < 0) return priceStatus;
     flags |= priceStatus;
-    money.sum(low, high, money.low, money.high);
-    low = money.low;
-    high = money.high;
   }
-  store<u64>(at.header, low, at.H_LAST_COST);
-  store<u64>(at.header, high, at.H_LAST_COST + 8);
+  money.sum(money.low, money.high, load<u64>(entry), load<u64>(entry, 8));
+  store<u64>(at.header, money.low, at.H_LAST_COST);
+  store<u64>(at.header, money.high, at.H_LAST_COST + 8);
   return flags;
 }
 
@@ -182,179 +179,380 @@ export function record(handle: f64, operation: i32, meter: i32, quantity: f64, i
   if (!isQuantityInline(quantity) || items < 0) return status.QUANTITY;
 
   const price = operationAt(operation);
-  const priced = (load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED) != 0;
+  const traits = load<u32>(price, at.O_TRAITS);
+  const cell = callCell(operation);
   let low = load<u64>(price);
   let high = load<u64>(price, 8);
-  let flags = priced ? 0 : status.FLAG_UNPRICED;
+  let flags: i32 = 0;
+  let bytes: u64 = 0;
   if (meter != 0) {
-    const priceStatus = priceQuantity(meter, quantity);
+    const priceStatus = priceQuantity(meterAt(meter), quantity);
     if (priceStatus < 0) return priceStatus;
-    flags |= priceStatus;
-    const meterLow = money.low;
-    const meterHigh = money.high;
-    money.sum(low, high, meterLow, meterHigh);
-    low = money.low;
-    high = money.high;
+    const before = low;
+    low += money.low;
+    high += money.high + u64(low < before);
     if (money.overflows(at.header, low, high)) return status.OVERFLOW;
-    bookQuantity(operation, meter, quantity, priceStatus != 0, meterLow, meterHigh);
+    bookQuantity(operation, meter, quantity, priceStatus);
+    flags = priceStatus;
+    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) bytes = <u64>quantity;
   } else if (money.overflows(at.header, low, high)) {
     return status.OVERFLOW;
   }
   const node = nodeAt(slot);
-  const day = at.header + at.H_TODAY + (<usize>load<u32>(at.header, at.H_SLOT) << 4);
-  book(node, operation, items, priced, day, low, high);
+  book(node, cell, price, items, low, high);
+  if (!(traits & at.TRAIT_PRICED)) {
+    at.count(cell + at.C_UNPRICED_COUNT, 1);
+    flags |= status.FLAG_UNPRICED;
+  }
+  if (at.word(at.H_SLOT) != 0) bookYesterday(low, high);
   flags |= overflowFlag(node);
-  return keep(false) ? flags | status.FLAG_SAMPLED : flags;
+  if (at.word(at.H_LIVE_BUDGETS) != 0) {
+    budgets.use(low, high, bytes, traits);
+    flags |= budgets.spendNow(slot);
+    if (flags & status.FLAG_WARNED) return flags | status.FLAG_SAMPLED;
+  }
+  return keep(load<u32>(price, at.O_CLASS), cell) ? flags | status.FLAG_SAMPLED : flags;
 }
 
 // ── two phases: reserve, then settle or release ──────────────────────────────────────────────────
 
-const RESERVATION_OPEN: u32 = 1;
+const OPEN: u32 = 1;
+const EXPIRED: u32 = 2;
+const LEASE: u32 = 3;
+/** A budget that does not block had no room for it. */
+const WARNED: u32 = 8;
 
 @inline
 function reservationAt(slot: u32): usize {
   return at.reservationBase + <usize>slot * at.RESERVATION_STRIDE;
 }
 
+function stateOf(reservation: usize): u32 {
+  return load<u32>(reservation, at.R_STATE) & 3;
+}
+
+// The open and the expired are in lists from the one that was left alone for longest on; 0 and 1 are their heads.
+
+function join(before: u32, after: u32): void {
+  store<u32>(reservationAt(before), after, at.R_NEXT);
+  store<u32>(reservationAt(after), before, at.R_BEFORE);
+}
+
+function takeOut(slot: u32): void {
+  join(load<u32>(reservationAt(slot), at.R_BEFORE), load<u32>(reservationAt(slot), at.R_NEXT));
+}
+
+function putLast(head: u32, slot: u32): void {
+  join(load<u32>(reservationAt(head), at.R_BEFORE), slot);
+  join(slot, head);
+}
+
+/** Makes the two lists, empty. */
+export function start(): void {
+  join(0, 0);
+  join(1, 1);
+  at.setWord(at.H_RESERVATIONS, 2);
+}
+
 /** Why the last ticket was of no use: never given out, or settled before. */
 let refusal: i32 = 0;
-/** Slot of the last open reservation that was asked for. */
+/** Slot of the last reservation that was asked for. */
 let openSlot: u32 = 0;
 
-/** Address of an open reservation; 0, and the reason in `refusal`, when the ticket is of no use. */
-function openReservation(ticket: f64): usize {
+/** Address of a reservation that is not settled; 0, and the reason in `refusal`, when the ticket is of no use. */
+function openReservation(ticket: f64, lease: bool): usize {
   const slot = slotOf(ticket, KIND_TICKET);
   refusal = status.HANDLE;
-  if (slot == 0 || slot >= load<u32>(at.header, at.H_RESERVATIONS)) return 0;
+  if (slot < 2 || slot >= at.word(at.H_RESERVATIONS)) return 0;
   const reservation = reservationAt(slot);
   const current = load<u32>(reservation, at.R_GENERATION);
   if (current == generation) {
     openSlot = slot;
-    return reservation;
+    return (stateOf(reservation) == LEASE) == lease ? reservation : 0;
   }
-  if (generation < current) refusal = status.SETTLED;
+  if (generation < inUse(current)) refusal = status.SETTLED;
   return 0;
 }
 
+/** A slot for one more; 0 when all are open. It is the caller's to fill. */
 function takeReservation(): u32 {
-  const free = load<u32>(at.header, at.H_FREE_RESERVATION);
-  if (free != 0) {
-    store<u32>(at.header, load<u32>(reservationAt(free), at.R_NEXT), at.H_FREE_RESERVATION);
-    return free;
+  let slot = at.word(at.H_FREE_RESERVATION);
+  if (slot == 0) {
+    slot = at.word(at.H_RESERVATIONS);
+    if (slot < at.reservationCapacity) {
+      at.setWord(at.H_RESERVATIONS, slot + 1);
+    } else {
+      // The ticket that expired longest ago is forgotten.
+      slot = load<u32>(reservationAt(1), at.R_NEXT);
+      if (slot == 1) return 0;
+      at.count(at.header + at.H_FORGOTTEN, 1);
+      end(slot);
+    }
   }
-  const made = load<u32>(at.header, at.H_RESERVATIONS);
-  if (made >= at.reservationCapacity) return 0;
-  store<u32>(at.header, made + 1, at.H_RESERVATIONS);
-  store<u32>(reservationAt(made), 1, at.R_GENERATION);
-  return made;
+  if (slot == at.word(at.H_FREE_RESERVATION)) at.setWord(at.H_FREE_RESERVATION, load<u32>(reservationAt(slot), at.R_NEXT));
+  const reservation = reservationAt(slot);
+  const generation = inUse(load<u32>(reservation, at.R_GENERATION));
+  memory.fill(reservation, 0, at.RESERVATION_STRIDE);
+  store<u32>(reservation, generation, at.R_GENERATION);
+  store<f64>(reservation, load<f64>(at.header, at.H_NOW), at.R_NOW);
+  store<f64>(reservation, load<f64>(at.header, at.H_LATEST), at.R_LATEST);
+  store<f64>(reservation, load<f64>(at.header, at.H_LATEST), at.R_TOUCHED);
+  store<u32>(reservation, at.word(at.H_VERSION), at.R_VERSION);
+  number(reservation);
+  return slot;
 }
 
-function freeReservation(reservation: usize, slot: u32): void {
-  // Generations have 28 bits in a handle; 0 is never one.
-  // After 2^28 - 1 uses of one slot they start again: only a ticket kept that long could be mistaken.
-  const next = (load<u32>(reservation, at.R_GENERATION) + 1) & 0xfffffff;
-  store<u32>(reservation, next == 0 ? 1 : next, at.R_GENERATION);
-  store<u32>(reservation, load<u32>(at.header, at.H_FREE_RESERVATION), at.R_NEXT);
-  store<u32>(at.header, slot, at.H_FREE_RESERVATION);
-  store<u32>(at.header, load<u32>(at.header, at.H_OPEN_RESERVATIONS) - 1, at.H_OPEN_RESERVATIONS);
+function number(reservation: usize): void {
+  at.count(at.header + at.H_NUMBER, 1);
+  store<u64>(reservation, load<u64>(at.header, at.H_NUMBER), at.R_NUMBER);
 }
 
-/** Holds the estimated price of a call that is about to run. Answers a ticket, or a status below zero. */
-export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64): f64 {
-  const node = liveNodeInline(handle);
-  if (node == 0) return status.HANDLE;
-  if (!checkOperation(operation)) return status.OPERATION;
-  if (!checkMeter(meter)) return status.METER;
-  if (!isQuantityInline(quantity)) return status.QUANTITY;
+/** Gives a slot back; what it held is the caller's to free. */
+function giveBack(slot: u32): void {
+  const reservation = reservationAt(slot);
+  const generation = load<u32>(reservation, at.R_GENERATION);
+  memory.fill(reservation, 0, at.RESERVATION_STRIDE);
+  store<u32>(reservation, afterUse(generation), at.R_GENERATION);
+  store<u32>(reservation, at.word(at.H_FREE_RESERVATION), at.R_NEXT);
+  at.setWord(at.H_FREE_RESERVATION, slot);
+}
 
-  const price = operationAt(operation);
-  let low: u64 = 0;
-  let high: u64 = 0;
-  if (load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED) {
-    low = load<u64>(price);
-    high = load<u64>(price, 8);
+/** Ends a reservation that is open or expired. */
+function end(slot: u32): void {
+  const reservation = reservationAt(slot);
+  const node = load<u32>(reservation, at.R_NODE);
+  const counter = stateOf(reservation) == OPEN ? at.H_OPEN : at.H_EXPIRED;
+  at.setWord(counter, at.word(counter) - 1);
+  at.count(at.header + at.H_CHANGES, 1);
+  takeOut(slot);
+  giveBack(slot);
+  unneedNode(node);
+}
+
+/** Holds what the reservation holds on its budgets, or frees it; one that expired holds nothing. */
+function holdAll(reservation: usize, free: bool): void {
+  if (stateOf(reservation) != OPEN || at.word(at.H_LIVE_BUDGETS) == 0) return;
+  budgets.use(
+    load<u64>(reservation), load<u64>(reservation, 8), load<u64>(reservation, at.R_BYTES),
+    load<u32>(operationAt(load<u32>(reservation, at.R_OPERATION)), at.O_TRAITS),
+  );
+  budgets.hold(load<u32>(reservation, at.R_NODE), reservation, free);
+}
+
+/** Lets reservations that nobody touched for their time expire; their tickets stay good. */
+function expire(): void {
+  const before = load<f64>(at.header, at.H_LATEST) - load<f64>(at.header, at.H_TTL);
+  while (true) {
+    const slot = load<u32>(reservationAt(0), at.R_NEXT);
+    const reservation = reservationAt(slot);
+    if (slot == 0 || load<f64>(reservation, at.R_TOUCHED) > before) return;
+    holdAll(reservation, true);
+    store<u32>(reservation, (load<u32>(reservation, at.R_STATE) & ~3) | EXPIRED, at.R_STATE);
+    takeOut(slot);
+    putLast(1, slot);
+    at.setWord(at.H_OPEN, at.word(at.H_OPEN) - 1);
+    at.setWord(at.H_EXPIRED, at.word(at.H_EXPIRED) + 1);
+    at.count(at.header + at.H_CHANGES, 1);
   }
-  if (meter != 0) {
-    const priceStatus = priceQuantity(meter, quantity);
+}
+
+/** Notes that an open reservation is in use: its time to live begins again. */
+function touch(reservation: usize): void {
+  if (stateOf(reservation) != OPEN) return;
+  store<f64>(reservation, load<f64>(at.header, at.H_LATEST), at.R_TOUCHED);
+  takeOut(openSlot);
+  putLast(0, openSlot);
+}
+
+let pricedBytes: u64 = 0;
+
+/**
+ * Prices a call with its entries under the reservation's version, into money.low and money.high: by what
+ * was charged if anything was, else by what was reserved. Books the quantities too, when asked to. Answers
+ * flags, or a status.
+ */
+function priceAll(reservation: usize, charged: bool, bookToo: bool): i32 {
+  const version = load<u32>(reservation, at.R_VERSION);
+  const operation = load<u32>(reservation, at.R_OPERATION);
+  const price = entryAt(operation, version);
+  let low = load<u64>(price);
+  let high = load<u64>(price, 8);
+  let flags = load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED ? 0 : status.FLAG_UNPRICED;
+  pricedBytes = 0;
+  const entries = load<u32>(reservation, at.R_ENTRIES);
+  for (let i: u32 = 0; i < entries; i++) {
+    const entry = reservation + at.R_ENTRY + <usize>i * at.ENTRY_STRIDE;
+    if (charged && load<u32>(entry, 4) == 0) continue;
+    const meter = load<u32>(entry);
+    const quantity = charged ? load<f64>(entry, 16) : load<f64>(entry, 8);
+    const priceStatus = priceQuantity(entryAt(meter + at.OLD_METER, version), quantity);
     if (priceStatus < 0) return priceStatus;
+    flags |= priceStatus;
+    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) pricedBytes += <u64>quantity;
+    if (bookToo) bookQuantity(operation, meter, quantity, priceStatus);
     money.sum(low, high, money.low, money.high);
     low = money.low;
     high = money.high;
   }
-  const slot = takeReservation();
-  if (slot == 0) return status.CAPACITY;
-  const reservation = reservationAt(slot);
+  money.set(low, high);
+  return high >> 32 != 0 ? status.AMOUNT : flags;
+}
+
+/** The entry of a meter, made when new; 0 when there is no room. */
+function entryFor(reservation: usize, meter: u32): usize {
+  const entries = load<u32>(reservation, at.R_ENTRIES);
+  let entry = reservation + at.R_ENTRY;
+  for (let i: u32 = 0; i < entries; i++) {
+    if (load<u32>(entry) == meter) return entry;
+    entry += at.ENTRY_STRIDE;
+  }
+  if (entries == at.ENTRIES_MAX) return 0;
+  store<u32>(reservation, entries + 1, at.R_ENTRIES);
+  store<u32>(entry, meter);
+  return entry;
+}
+
+/** Keeps what the reservation holds now: the priced amount and bytes. */
+function keepHeld(reservation: usize, low: u64, high: u64, bytes: u64): void {
   store<u64>(reservation, low);
   store<u64>(reservation, high, 8);
+  store<u64>(reservation, bytes, at.R_BYTES);
+}
+
+/** Holds the estimated price of a call that is about to run. Answers a ticket, or a status below zero. */
+export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64): f64 {
+  const node = liveNode(handle);
+  if (node == 0) return status.HANDLE;
+  const wrong = checkCall(operation, meter, quantity);
+  if (wrong < 0) return wrong;
+  needNode(node);
+  const slot = takeReservation();
+  if (slot == 0) {
+    unneedNode(node);
+    return status.CAPACITY;
+  }
+  const reservation = reservationAt(slot);
   store<u32>(reservation, node, at.R_NODE);
   store<u32>(reservation, operation, at.R_OPERATION);
-  store<u32>(reservation, RESERVATION_OPEN, at.R_STATE);
-  store<u32>(reservation, bookingDay(), at.R_DAY);
-  store<u32>(reservation, 0, at.R_CHARGES);
-  store<u32>(reservation, meter, at.R_METER);
-  store<f64>(reservation, quantity, at.R_QUANTITY);
-  store<u32>(at.header, load<u32>(at.header, at.H_OPEN_RESERVATIONS) + 1, at.H_OPEN_RESERVATIONS);
-  store<u64>(at.header, low, at.H_LAST_RESERVED);
-  store<u64>(at.header, high, at.H_LAST_RESERVED + 8);
+  store<u32>(reservation, OPEN, at.R_STATE);
+  if (meter != 0) store<f64>(entryFor(reservation, meter), quantity, 8);
+  let refused = priceAll(reservation, false, false);
+  if (refused >= 0) {
+    keepHeld(reservation, money.low, money.high, pricedBytes);
+    memory.copy(at.header + at.H_LAST_RESERVED, reservation, 16);
+    refused = 0;
+    if (at.word(at.H_LIVE_BUDGETS) != 0) {
+      const traits = load<u32>(operationAt(operation), at.O_TRAITS);
+      budgets.use(money.low, money.high, pricedBytes, traits);
+      refused = budgets.check(node, reservation, true);
+      if (refused >= 0) {
+        budgets.hold(node, reservation, false);
+        budgets.passRates(node, reservation, false);
+        if (refused != 0) store<u32>(reservation, OPEN | WARNED, at.R_STATE);
+      }
+    }
+  }
+  if (refused < 0) {
+    giveBack(slot);
+    unneedNode(node);
+    return refused;
+  }
+  putLast(0, slot);
+  at.setWord(at.H_OPEN, at.word(at.H_OPEN) + 1);
+  at.count(at.header + at.H_CHANGES, 1);
   return handleOf(slot, KIND_TICKET, load<u32>(reservation, at.R_GENERATION));
 }
 
-/** Moves an open reservation to the node that its call has brought into being. The payer stays. */
+/** Moves a reservation to the node that its call has brought into being. The payer stays. */
 export function assign(ticket: f64, handle: f64): i32 {
-  const reservation = openReservation(ticket);
+  const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
   const node = liveNode(handle);
   if (node == 0) return status.NODE;
-  const payer = load<u32>(nodeAt(load<u32>(reservation, at.R_NODE)), at.N_TUPLE);
-  if (load<u32>(nodeAt(node), at.N_TUPLE) != payer) return status.PAYER;
+  const before = load<u32>(reservation, at.R_NODE);
+  if (load<u32>(nodeAt(node), at.N_TUPLE) != load<u32>(nodeAt(before), at.N_TUPLE)) return status.PAYER;
+  holdAll(reservation, true);
+  needNode(node);
   store<u32>(reservation, node, at.R_NODE);
+  number(reservation);
+  holdAll(reservation, false);
+  unneedNode(before);
   return status.OK;
 }
 
 /** Notes an actual quantity; several on one meter add up. */
 export function charge(ticket: f64, meter: i32, quantity: f64): i32 {
-  const reservation = openReservation(ticket);
+  const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
   if (meter == 0 || !checkMeter(meter)) return status.METER;
   if (!isQuantity(quantity)) return status.QUANTITY;
-  const count = load<u32>(reservation, at.R_CHARGES);
-  for (let i: u32 = 0; i < count; i++) {
-    const entry = reservation + at.R_CHARGE + (<usize>i << 4);
-    if (load<u32>(entry) == meter) {
-      const sum = load<f64>(entry, 8) + quantity;
-      if (!isQuantity(sum)) return status.QUANTITY;
-      store<f64>(entry, sum, 8);
-      return status.OK;
-    }
-  }
-  if (count >= at.CHARGES_MAX) return status.CAPACITY;
-  const entry = reservation + at.R_CHARGE + (<usize>count << 4);
-  store<u32>(entry, meter);
-  store<f64>(entry, quantity, 8);
-  store<u32>(reservation, count + 1, at.R_CHARGES);
+  const entry = entryFor(reservation, meter);
+  if (entry == 0) return status.CAPACITY;
+  const sum = load<f64>(entry, 16) + quantity;
+  if (!isQuantity(sum)) return status.QUANTITY;
+  store<f64>(entry, sum, 16);
+  store<u32>(entry, 1, 4);
+  store<u32>(reservation, 1, at.R_CHARGED);
+  touch(reservation);
   return status.OK;
 }
 
-/** Raises the hold while a quantity of unknown length goes by. */
+/** Raises the hold while a quantity of unknown length goes by; refused as a reservation is. */
 export function extend(ticket: f64, meter: i32, quantity: f64): i32 {
-  const reservation = openReservation(ticket);
+  const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
   if (meter == 0 || !checkMeter(meter)) return status.METER;
   if (!isQuantity(quantity)) return status.QUANTITY;
-  const priceStatus = priceQuantity(meter, quantity);
-  if (priceStatus < 0) return priceStatus;
-  money.sum(load<u64>(reservation), load<u64>(reservation, 8), money.low, money.high);
-  if (money.high >> 32 != 0) return status.AMOUNT;
-  store<u64>(reservation, money.low);
-  store<u64>(reservation, money.high, 8);
-  return status.OK;
+  const entries = load<u32>(reservation, at.R_ENTRIES);
+  const entry = entryFor(reservation, meter);
+  if (entry == 0) return status.CAPACITY;
+  const before = load<f64>(entry, 8);
+  let refused: i32 = isQuantity(before + quantity) ? 0 : status.QUANTITY;
+  if (refused == 0) {
+    store<f64>(entry, before + quantity, 8);
+    refused = priceAll(reservation, false, false);
+  }
+  if (refused >= 0) {
+    const low = money.low;
+    const high = money.high;
+    const bytes = pricedBytes;
+    refused = 0;
+    if (at.word(at.H_LIVE_BUDGETS) != 0 && stateOf(reservation) == OPEN) {
+      const node = load<u32>(reservation, at.R_NODE);
+      const heldLow = load<u64>(reservation);
+      // The call itself is held already: only money and bytes grow.
+      budgets.use(
+        low - heldLow, high - load<u64>(reservation, 8) - u64(low < heldLow), bytes - load<u64>(reservation, at.R_BYTES), 0,
+      );
+      refused = budgets.check(node, reservation, false);
+      if (refused > 0) store<u32>(reservation, OPEN | WARNED, at.R_STATE);
+      if (refused >= 0) budgets.hold(node, reservation, false);
+    }
+    if (refused >= 0) {
+      keepHeld(reservation, low, high, bytes);
+      touch(reservation);
+      return status.OK;
+    }
+  }
+  store<f64>(entry, before, 8);
+  if (entries != load<u32>(reservation, at.R_ENTRIES)) {
+    store<u32>(reservation, entries, at.R_ENTRIES);
+    store<u32>(entry, 0);
+  }
+  return refused;
 }
 
 /** Ends a reservation whose call did not run: nothing is booked. */
 export function release(ticket: f64): i32 {
-  const reservation = openReservation(ticket);
+  const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
-  freeReservation(reservation, openSlot);
+  if (at.word(at.H_LIVE_BUDGETS) != 0) {
+    const traits = load<u32>(operationAt(load<u32>(reservation, at.R_OPERATION)), at.O_TRAITS);
+    budgets.use(0, 0, 0, traits);
+    budgets.passRates(load<u32>(reservation, at.R_NODE), reservation, true);
+  }
+  holdAll(reservation, true);
+  end(openSlot);
   return status.OK;
 }
 
@@ -363,136 +561,92 @@ export function release(ticket: f64): i32 {
  * costs nothing. `latency` in ms, below zero when unknown. Answers flags, or a status below zero.
  */
 export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32 {
-  const reservation = openReservation(ticket);
+  const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
   if (items < 0) return status.QUANTITY;
-  const node = nodeAt(load<u32>(reservation, at.R_NODE));
+  const slot = load<u32>(reservation, at.R_NODE);
+  const node = nodeAt(slot);
   const operation = load<u32>(reservation, at.R_OPERATION);
+  const cell = callCell(operation);
+  let flags: i32 = 0;
   if (failed) {
-    noteLatency(operation, latency);
-    addCount(callCell(operation) + at.C_ERRORS, 1);
-    countOn(node, at.N_ERRORS);
     store<u64>(at.header, 0, at.H_LAST_COST);
     store<u64>(at.header, 0, at.H_LAST_COST + 8);
-    freeReservation(reservation, openSlot);
-    keep(true);
-    return status.FLAG_ERROR | status.FLAG_SAMPLED | overflowFlag(node);
-  }
-  let charges = load<u32>(reservation, at.R_CHARGES);
-  if (charges == 0 && load<u32>(reservation, at.R_METER) != 0) {
-    // As reserved. The count in the table stays 0, so that nothing changes if this is refused below.
-    store<u32>(reservation, load<u32>(reservation, at.R_METER), at.R_CHARGE);
-    store<f64>(reservation, load<f64>(reservation, at.R_QUANTITY), at.R_CHARGE + 8);
-    charges = 1;
-  }
-  const price = operationAt(operation);
-  const priced = (load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED) != 0;
-  let low: u64 = load<u64>(price);
-  let high: u64 = load<u64>(price, 8);
-  let flags = priced ? 0 : status.FLAG_UNPRICED;
-
-  // Everything is priced and checked before anything is booked.
-  for (let i: u32 = 0; i < charges; i++) {
-    const entry = reservation + at.R_CHARGE + (<usize>i << 4);
-    const priceStatus = priceQuantity(load<u32>(entry), load<f64>(entry, 8));
-    if (priceStatus < 0) return priceStatus;
-    flags |= priceStatus;
-    money.sum(low, high, money.low, money.high);
-    low = money.low;
-    high = money.high;
-  }
-  if (money.overflows(at.header, low, high)) return status.OVERFLOW;
-  for (let i: u32 = 0; i < charges; i++) {
-    const entry = reservation + at.R_CHARGE + (<usize>i << 4);
-    const priceStatus = priceQuantity(load<u32>(entry), load<f64>(entry, 8));
-    bookQuantity(operation, load<u32>(entry), load<f64>(entry, 8), priceStatus != 0, money.low, money.high);
+    at.count(cell + at.C_ERRORS, 1);
+    store<u32>(node, load<u32>(node, at.N_ERRORS) + 1, at.N_ERRORS);
+    holdAll(reservation, true);
+    flags = status.FLAG_ERROR;
+  } else {
+    // Everything is priced and checked before anything is booked.
+    const charged = load<u32>(reservation, at.R_CHARGED) != 0;
+    flags = priceAll(reservation, charged, false);
+    if (flags < 0) return flags;
+    if (money.overflows(at.header, money.low, money.high)) return status.OVERFLOW;
+    priceAll(reservation, charged, true);
+    const low = money.low;
+    const high = money.high;
+    const price = entryAt(operation, load<u32>(reservation, at.R_VERSION));
+    book(node, cell, price, items, low, high);
+    if (!(load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED)) at.count(cell + at.C_UNPRICED_COUNT, 1);
+    bookDay(load<f64>(reservation, at.R_NOW), low, high);
+    if (money.exceeds(low, high, load<u64>(reservation), load<u64>(reservation, 8))) {
+      flags |= status.FLAG_OVERRUN;
+      at.count(at.header + at.H_OVERRUNS, 1);
+    }
+    if (load<u32>(reservation, at.R_STATE) & WARNED) flags |= status.FLAG_WARNED;
+    holdAll(reservation, true);
+    if (at.word(at.H_LIVE_BUDGETS) != 0) {
+      budgets.use(low, high, pricedBytes, load<u32>(price, at.O_TRAITS));
+      flags |= budgets.spend(slot, reservation);
+    }
   }
   noteLatency(operation, latency);
-  const current = load<u32>(at.header, at.H_DAY);
-  const reserved = load<u32>(reservation, at.R_DAY);
-  const day = reserved >= current ? at.H_TODAY : reserved + 1 == current ? at.H_YESTERDAY : at.H_OLDER;
-  book(node, operation, items, priced, at.header + day, low, high);
   flags |= overflowFlag(node);
-  if (money.exceeds(low, high, load<u64>(reservation), load<u64>(reservation, 8))) {
-    flags |= status.FLAG_OVERRUN;
-    addCount(at.header + at.H_OVERRUNS, 1);
+  if (stateOf(reservation) == EXPIRED) {
+    flags |= status.FLAG_LATE;
+    at.count(at.header + at.H_LATE_SETTLED, 1);
   }
-  freeReservation(reservation, openSlot);
-  return keep((flags & status.FLAG_OVERRUN) != 0) ? flags | status.FLAG_SAMPLED : flags;
+  end(openSlot);
+  const always = (flags & (status.FLAG_ERROR | status.FLAG_OVERRUN | status.FLAG_WARNED | status.FLAG_LATE)) != 0;
+  return always || keep(load<u32>(operationAt(operation), at.O_CLASS), cell) ? flags | status.FLAG_SAMPLED : flags;
 }
 
-/** Counts a latency: below 8 µs by single microseconds, then eight buckets an octave. */
-function noteLatency(operation: u32, latency: f64): void {
-  if (!(latency >= 0.0)) return;
-  const micros: u32 = latency >= 4294967.0 ? 0xffffffff : <u32>(latency * 1000.0);
-  let bucket = micros;
-  if (micros >= 8) {
-    const octave: u32 = 31 - clz(micros);
-    bucket = (octave - 2) * 8 + ((micros >> (octave - 3)) & 7);
-  }
-  const counter = at.latencyBase + <usize>operation * at.LATENCY_STRIDE + (<usize>bucket << 2);
-  store<u32>(counter, load<u32>(counter) + 1);
+/** What was just added to the total belongs to the day of this time, or to the oldest kept. */
+function bookDay(time: f64, low: u64, high: u64): void {
+  const day = <u32>(time / DAY_MS);
+  const current = at.word(at.H_DAY);
+  if (day >= current) return;
+  bookYesterday(low, high);
 }
 
-// ── reading ──────────────────────────────────────────────────────────────────────────────────────
+// ── leases: slices of a budget that others spend ─────────────────────────────────────────────────
 
-/** The run that a node belongs to: itself or the nearest run above it; 0 is none. */
-function runOf(slot: u32): u32 {
-  while (slot != 0) {
-    const node = nodeAt(slot);
-    const name = load<u32>(node, at.N_NAME);
-    if (name != 0) return name;
-    slot = load<u32>(node, at.N_PARENT);
+/** Holds up to the amount in the header for someone else. Answers a ticket, and the amount in the header. */
+export function grant(handle: f64): f64 {
+  const budget = budgets.liveBudget(handle);
+  if (budget == 0) return status.BUDGET;
+  const period = load<u32>(budgets.budgetAt(budget), at.B_PERIOD);
+  if (period == PERIOD_RUN || period >= PERIOD_RATE || load<u64>(at.header, at.H_AMOUNT + 8) >> 62 != 0) return status.CONFIGURATION;
+  const slot = takeReservation();
+  if (slot == 0) return status.CAPACITY;
+  const reservation = reservationAt(slot);
+  store<u32>(reservation, budget, at.R_NODE);
+  store<u32>(reservation, LEASE, at.R_STATE);
+  if (!budgets.grant(budget, reservation)) {
+    giveBack(slot);
+    at.setWord(at.H_DECIDED, budget);
+    return status.BLOCKED;
   }
-  return 0;
+  at.count(at.header + at.H_CHANGES, 1);
+  return handleOf(slot, KIND_TICKET, load<u32>(reservation, at.R_GENERATION));
 }
 
-@inline
-function addToName(name: u32, node: usize): void {
-  money.addTo(at.nameTotalBase + <usize>name * at.NAME_TOTAL_STRIDE, load<u64>(node), load<u64>(node, 8));
-}
-
-function rollUpNode(slot: u32, dimension: u32, inclusive: bool): void {
-  const node = nodeAt(slot);
-  if (load<u32>(node, at.N_GENERATION) == 0) return;
-  if (dimension == at.DIMENSION_EXPERIMENT) return addToName(load<u32>(node, at.N_EXPERIMENT), node);
-  if (dimension == at.DIMENSION_MODEL) return addToName(load<u32>(node, at.N_MODEL), node);
-  if (!inclusive) return addToName(runOf(slot), node);
-  let above = slot;
-  let named = false;
-  while (above != 0) {
-    const name = load<u32>(nodeAt(above), at.N_NAME);
-    if (name != 0) {
-      addToName(name, node);
-      named = true;
-    }
-    above = load<u32>(nodeAt(above), at.N_PARENT);
-  }
-  if (!named) addToName(0, node);
-}
-
-/**
- * Fills the name totals for one dimension. Runs either own (they sum to the total) or inclusive
- * (a parent holds its children). Operation types and meters are read from the cells.
- */
-export function rollUp(dimension: u32, inclusive: bool): i32 {
-  const nameCount = load<u32>(at.header, at.H_NAMES);
-  memory.fill(at.nameTotalBase, 0, <usize>nameCount * at.NAME_TOTAL_STRIDE);
-  if (dimension >= at.DIMENSION_TEAM && dimension <= at.DIMENSION_CONTEXT) {
-    const field = at.T_NAMES + (<usize>(dimension - at.DIMENSION_TEAM) << 2);
-    const tuples = load<u32>(at.header, at.H_TUPLES);
-    for (let i: u32 = 0; i < tuples; i++) {
-      const tuple = tupleAt(i);
-      addToName(load<u32>(tuple + field), tuple);
-    }
-    return status.OK;
-  }
-  if (dimension != at.DIMENSION_RUN && dimension != at.DIMENSION_EXPERIMENT && dimension != at.DIMENSION_MODEL) {
-    return status.NAME;
-  }
-  const nodes = load<u32>(at.header, at.H_NODES);
-  for (let slot: u32 = 1; slot <= nodes; slot++) rollUpNode(slot, dimension, inclusive);
-  const tuples = load<u32>(at.header, at.H_TUPLES);
-  for (let i: u32 = 0; i < tuples; i++) rollUpNode(at.nodeCapacity + 1 + i, dimension, inclusive);
-  return status.OK;
+/** Spends the amount in the header of a lease, or ends it and frees what is left. Answers flags or a status. */
+export function spendLease(ticket: f64, back: bool): i32 {
+  const reservation = openReservation(ticket, true);
+  if (reservation == 0) return refusal;
+  const flags = budgets.spendLease(reservation, back);
+  if (back) giveBack(openSlot);
+  at.count(at.header + at.H_CHANGES, 1);
+  return flags;
 }

@@ -23,6 +23,19 @@ export function addInline(at: usize, lo: u64, hi: u64): void {
   store<u64>(at, load<u64>(at, 8) + hi + u64(sum < before), 8);
 }
 
+/** Leaves an amount as the result. */
+export function set(lo: u64, hi: u64): void {
+  low = lo;
+  high = hi;
+}
+
+/** Takes (lo, hi) from the amount in memory at `at`. */
+export function takeFrom(at: usize, lo: u64, hi: u64): void {
+  const before = load<u64>(at);
+  store<u64>(at, before - lo);
+  store<u64>(at, load<u64>(at, 8) - hi - u64(before < lo), 8);
+}
+
 /** Would adding (lo, hi) push the amount at `at` past the largest positive value? Both are not negative. */
 @inline
 export function overflows(at: usize, lo: u64, hi: u64): bool {

@@ -2,12 +2,14 @@
 //
 // Source: MLflow's protobuf services (tracking, registry, artifacts, webhooks) and its server's
 // hand-written routes, releases 2.9 to 3.17. Lines of the table:
-//   #CLASS PRICE         starts a class; price tracking | registry | free | unknown, or look: free, not counted
+//   #CLASS PRICE         begins a class; price tracking | registry | free | unknown, or look: free, not counted;
+//                        or start: as tracking, and it starts a run
 //   >BASE PREFIX         what the following routes share; bases are listed in routes.ts
 //   METHODS ROUTE NAME   `{}` is one segment, `{*}` all that follow; a route of `-` is the prefix
 // Methods: G get, P post, U put, A patch, D delete.
 import * as at from "./layout";
 import { ascii } from "./ascii";
+import { same } from "./bytes";
 import { addRoute, BASES } from "./routes";
 import { operationAt } from "./pricing";
 
@@ -20,10 +22,11 @@ const TABLE: usize = ascii(`#other unknown
 P - unknown_write
 #other look
 G - unknown_read
-#run-lifecycle tracking
+#run-lifecycle start
 >2 runs/
 P create create_run
 P create-promptlab-run create_promptlab_run
+#run-lifecycle tracking
 P delete delete_run
 P restore restore_run
 #run-lifecycle look
@@ -279,17 +282,13 @@ function wordEnd(text: usize, from: u32): u32 {
   return end;
 }
 
-function sameWord(a: usize, b: usize, length: u32): bool {
-  return memory.compare(a, b, length) == 0;
-}
-
 /** Which word of a space-separated list this one is. */
 function wordIndex(list: usize, word: usize, length: u32): u32 {
   let index: u32 = 0;
   let from: u32 = 0;
   while (charAt(list, from) != 0) {
     const end = wordEnd(list, from);
-    if (end - from == length && sameWord(list + from, word, length)) return index;
+    if (end - from == length && same(list + from, word, length)) return index;
     from = charAt(list, end) == 0 ? end : end + 1;
     index++;
   }
@@ -298,23 +297,23 @@ function wordIndex(list: usize, word: usize, length: u32): u32 {
 
 /** Adds an operation; the name lies outside the window (static data, or the name bytes). */
 export function addOperation(name: usize, length: u32, classId: u32, traits: u32): i32 {
-  const id = load<u32>(at.header, at.H_OPERATIONS);
+  const id = at.word(at.H_OPERATIONS);
   if (id >= at.OPERATION_CAPACITY) return -1;
   const operation = operationAt(id);
   store<u32>(operation, classId, at.O_CLASS);
   store<u32>(operation, traits, at.O_TRAITS);
   store<u32>(operation, <u32>name, at.O_NAME);
   store<u32>(operation, length, at.O_LENGTH);
-  store<u32>(at.header, id + 1, at.H_OPERATIONS);
+  at.setWord(at.H_OPERATIONS, id + 1);
   return id;
 }
 
 function operationNamed(name: usize, length: u32): i32 {
-  const count = load<u32>(at.header, at.H_OPERATIONS);
+  const count = at.word(at.H_OPERATIONS);
   for (let id: u32 = 0; id < count; id++) {
     const operation = operationAt(id);
     if (load<u32>(operation, at.O_LENGTH) != length) continue;
-    if (sameWord(load<u32>(operation, at.O_NAME), name, length)) return id;
+    if (same(load<u32>(operation, at.O_NAME), name, length)) return id;
   }
   return -1;
 }
@@ -338,9 +337,10 @@ export function start(): void {
     if (first == 0x23 /* # */) {
       classId = wordIndex(CLASSES, text + from + 1, end - from - 1);
       const key = charAt(text, second);
-      price = key == 0x74 /* t */ ? PRICE_TRACKING : key == 0x72 /* r */ ? PRICE_REGISTRY : 0;
+      price = key == 0x74 /* t */ || key == 0x73 /* s */ ? PRICE_TRACKING : key == 0x72 /* r */ ? PRICE_REGISTRY : 0;
       traits = key == 0x75 /* u */ ? 0 : at.TRAIT_PRICED;
       if (key != 0x6c /* l */) traits |= at.TRAIT_COUNTED;
+      if (key == 0x73) traits |= at.TRAIT_RUN;
     } else if (first == 0x3e /* > */) {
       base = wordIndex(BASES, text + from + 1, 1);
       prefix = text + second;

@@ -1,5 +1,6 @@
 // Bytes of "METHOD /path" → operation: MLflow's prefixes, then a trie of path segments.
 import { ascii, lengthOf } from "./ascii";
+import { same } from "./bytes";
 import * as at from "./layout";
 
 /** One letter a base, in the order of their trie roots: MLflow's two API families, the artifact proxy, the server's root. */
@@ -33,17 +34,16 @@ function methodIndex(letter: u32): u32 {
   return 4;
 }
 
+let routes: u32 = 0;
+
 function makeRoute(): u32 {
-  const id = load<u32>(at.header, at.H_ROUTES);
-  if (id >= at.ROUTE_CAPACITY) unreachable();
-  store<u32>(at.header, id + 1, at.H_ROUTES);
-  return id;
+  if (routes >= at.ROUTE_CAPACITY) unreachable();
+  return routes++;
 }
 
 /** Roots 1 to 4, one a base; 0 is no node. */
 export function start(): void {
-  store<u32>(at.header, 1, at.H_ROUTES);
-  for (let i: u32 = 0; i < BASE_COUNT; i++) makeRoute();
+  routes = 1 + BASE_COUNT;
 }
 
 /** Child of `parent` for one segment of text, made when new. */
@@ -100,11 +100,11 @@ export function setPrefix(address: usize, length: u32): void {
 
 function startsWith(address: usize, end: usize, text: usize): bool {
   const length = lengthOf(text);
-  return address + length <= end && memory.compare(address, text, length) == 0;
+  return address + length <= end && same(address, text, length);
 }
 
 function sameSegment(entry: usize, segment: usize, length: u32): bool {
-  return load<u32>(entry, 12) == length && memory.compare(segment, load<u32>(entry, 8), length) == 0;
+  return load<u32>(entry, 12) == length && same(segment, load<u32>(entry, 8), length);
 }
 
 /** Operation of a method at a trie node, or NO_ROUTE. */
@@ -178,7 +178,7 @@ export function match(address: usize, length: u32): i32 {
   }
   if (prefixLength != 0) {
     if (path + prefixLength > end) return NO_ROUTE;
-    if (memory.compare(path, prefixAddress, prefixLength) != 0) return NO_ROUTE;
+    if (!same(path, prefixAddress, prefixLength)) return NO_ROUTE;
     path += prefixLength;
   }
   let root: u32 = 0;

@@ -1,12 +1,12 @@
-// Consistent probability sampling of single operations: keep when 52 random bits reach the threshold.
+// Consistent probability sampling of single operations: keep when 52 random bits reach the class's threshold.
 import * as at from "./layout";
 
 /** The threshold that no 52 bits reach. */
 const NOTHING: u64 = 1 << 52;
 
-/** Sets the share to keep, 0 to 1, as OpenTelemetry's rejection threshold cut to 52 bits. */
-export function setRate(rate: f64): void {
-  store<u64>(at.header, <u64>((1.0 - rate) * 4503599627370496.0), at.H_THRESHOLD);
+/** Sets the share of a class to keep, 0 to 1, as OpenTelemetry's rejection threshold cut to 52 bits. */
+export function setRate(classId: u32, rate: f64): void {
+  store<u64>(at.header + (<usize>classId << 3), <u64>((1.0 - rate) * 4503599627370496.0), at.H_THRESHOLDS);
 }
 
 /** Next 52 bits of a seeded splitmix64 sequence: the same calls always give the same choices. */
@@ -18,13 +18,16 @@ function randomBits(): u64 {
   return (bits ^ (bits >> 31)) >> 12;
 }
 
-/** Decides one operation and counts the decision. What must be kept is kept with probability one. */
+/** Is an operation of this class kept, where nothing demands that it is? Counts it in its cell when not. */
 @inline
-export function keep(always: bool): bool {
-  const threshold = load<u64>(at.header, at.H_THRESHOLD);
+export function keep(classId: u32, cell: usize): bool {
+  const threshold = load<u64>(at.header + (<usize>classId << 3), at.H_THRESHOLDS);
   // No number is drawn where the answer is known.
-  const kept = always || threshold == 0 || (threshold != NOTHING && randomBits() >= threshold);
-  const counter = at.header + (kept ? at.H_KEPT : at.H_DROPPED);
-  store<u64>(counter, load<u64>(counter) + 1);
-  return kept;
+  return threshold == 0 || draw(threshold, cell);
+}
+
+function draw(threshold: u64, cell: usize): bool {
+  if (threshold != NOTHING && randomBits() >= threshold) return true;
+  at.count(cell + at.C_DROPPED, 1);
+  return false;
 }

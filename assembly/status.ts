@@ -2,7 +2,7 @@
 // Traps are kept for faults of the engine itself.
 
 /** Raised when an export changes its meaning; the host refuses another major. */
-export const ABI_MAJOR: i32 = 1;
+export const ABI_MAJOR: i32 = 2;
 /** Raised when exports are added. */
 export const ABI_MINOR: i32 = 0;
 
@@ -40,6 +40,18 @@ export const CONFIGURATION: i32 = -15;
 
 /** Of two handles, the node's is of no use (the other one answers HANDLE). */
 export const NODE: i32 = -16;
+/** A budget has no room for it; its slot is in the header. */
+export const BLOCKED: i32 = -17;
+/** A rate limit has no call left; its slot is in the header. */
+export const LIMITED: i32 = -18;
+/** No budget has this handle. */
+export const BUDGET: i32 = -19;
+/** These bytes are no snapshot, or not all of one, or they contradict themselves. */
+export const CORRUPT: i32 = -20;
+/** The snapshot is of an engine with other capacities, operations or another format. */
+export const INCOMPATIBLE: i32 = -21;
+/** A ledger can only be merged from an engine that has a source of its own. */
+export const SOURCE: i32 = -22;
 
 /** Keep the telemetry of this operation. */
 export const FLAG_SAMPLED: i32 = 1;
@@ -51,3 +63,9 @@ export const FLAG_OVERFLOWED: i32 = 4;
 export const FLAG_ERROR: i32 = 8;
 /** More was charged than reserved. */
 export const FLAG_OVERRUN: i32 = 16;
+/** A budget is above its limit, or a rate limit had no call left; neither blocks. */
+export const FLAG_WARNED: i32 = 32;
+/** A budget came to one of its alerts; take it. */
+export const FLAG_ALERT: i32 = 64;
+/** The reservation had expired; it was booked all the same. */
+export const FLAG_LATE: i32 = 128;

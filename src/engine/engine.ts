@@ -1,21 +1,36 @@
 // The engine's binding: names become ids, statuses become typed errors, words become bigint.
-import { EngineError, type EngineErrorCode } from "./errors.js";
+import {
+  type BudgetAlert,
+  BudgetBook,
+  type BudgetOptions,
+  type BudgetPosition,
+  type RateLimitOptions,
+  type Refusal,
+} from "./budgets.js";
+import { EngineError } from "./errors.js";
+import {
+  type Capacities,
+  decoder,
+  encoder,
+  Instance,
+  isWord,
+  LONE_SURROGATE,
+  numeric,
+  refuse,
+} from "./instance.js";
 import {
   DIMENSION_ID,
+  FORM,
   HEADER,
-  type NamedDimension,
+  METER_BYTES,
   OPERATION_STRIDE,
   TRAIT_COUNTED,
   TRAIT_PRICED,
+  TRAIT_RUN,
 } from "./layout.js";
-import {
-  compile,
-  type EngineExports,
-  type EngineSource,
-  embeddedModule,
-  instantiate,
-} from "./module.js";
+import { compile, type EngineExports, type EngineSource, embeddedModule } from "./module.js";
 import { attoToUsd, type Decimal } from "./money.js";
+import { type CustomOperation, type EngineOptions, option, readCapacities } from "./options.js";
 import {
   DEFAULT_METERS,
   type EnginePrices,
@@ -24,51 +39,21 @@ import {
   operationPrice,
 } from "./prices.js";
 import { LedgerReader } from "./reader.js";
-import type { Dimension, EngineSummary } from "./summary.js";
-
-/** An operation of a host's own, beside MLflow's. */
-export interface CustomOperation {
-  /** Snake case, at most 256 characters, not in the table yet. */
-  readonly name: string;
-  /** One of the classes of the table, for example `tracking-write`. */
-  readonly class: string;
-  /** USD per call; unknown when left out. */
-  readonly price?: Decimal;
-  /** Does it change something, so that it counts as an operation? True unless given. */
-  readonly counted?: boolean;
-}
-
-/** Capacities are maxima: memory is sized once, for all of them. */
-export interface EngineOptions {
-  /** Runs and scopes, 1 to 8,388,608; 65,536 unless given. 64 bytes each. */
-  readonly runs?: number;
-  /** Payer tuples, 16 to 1,048,576; 4,096 unless given. */
-  readonly tuples?: number;
-  /** Names over all dimensions, 64 to 8,388,608; twice the runs and 8,192 unless given. */
-  readonly names?: number;
-  /** Bytes of UTF-8 for all names, 1,024 to 2^30; 48 for each name unless given. */
-  readonly nameBytes?: number;
-  /** Reservations open at once, 1 to 1,048,575; 4,096 unless given. */
-  readonly reservations?: number;
-  readonly prices?: EnginePrices;
-  readonly operations?: readonly CustomOperation[];
-  /** Seed of the sampling decisions, a safe integer; 0 unless given. */
-  readonly seed?: number;
-  /** Share of operations whose telemetry is kept, 0 to 1; 1 unless given. */
-  readonly samplingRate?: number;
-  /** Path that the MLflow server adds before its own, for example `/mlflow`. */
-  readonly staticPrefix?: string;
-}
+import { Sampling, type SamplingDecision } from "./sampling.js";
+import { SnapshotPort } from "./snapshots.js";
+import type { Dimension, EngineSummary, RunTotal } from "./summary.js";
 
 /** One operation of the engine's table. */
 export interface EngineOperation {
   readonly id: number;
   readonly name: string;
   readonly class: string;
-  /** USD per call as exact decimal text; null when unknown. */
+  /** USD per call at creation as exact decimal text; null when unknown. */
   readonly price: string | null;
   /** Does it change something, so that it counts as an operation? */
   readonly counted: boolean;
+  /** Does it start a run? */
+  readonly startsRun: boolean;
 }
 
 /** Who pays. */
@@ -96,16 +81,10 @@ export interface ScopeOptions extends Attribution {
   readonly model?: string | undefined;
 }
 
-/** A call that must not run. */
-export interface Refusal {
-  readonly refused: true;
-  readonly decision: "BLOCKED" | "RATE_LIMITED";
-  /** GenOps reason code; ours begin with `x_`. */
-  readonly reasonCode: string;
-}
-
 /** How a call ended. */
 export type Outcome = "ok" | "error";
+/** How a run ended. */
+export type RunStatus = "FINISHED" | "FAILED" | "KILLED";
 
 /** Bits that `record` and `settle` answer. */
 export const FLAGS = {
@@ -119,7 +98,16 @@ export const FLAGS = {
   error: 8,
   /** More was charged than reserved. */
   overrun: 16,
+  /** A budget is above its limit, or a rate limit had no call left; neither blocks. */
+  warned: 32,
+  /** A budget came to one of its alerts; see {@link Engine.takeAlerts}. */
+  alert: 64,
+  /** The reservation had expired; it was booked all the same. */
+  late: 128,
 } as const;
+
+/** Those flags that keep an operation's telemetry whatever its class's rate is. */
+const ALWAYS_KEPT = FLAGS.error | FLAGS.overrun | FLAGS.warned | FLAGS.late;
 
 const NO_ROOM: Refusal = Object.freeze({
   refused: true,
@@ -127,68 +115,12 @@ const NO_ROOM: Refusal = Object.freeze({
   reasonCode: "x_reservations_full",
 });
 
-const NO_HANDLE: readonly [EngineErrorCode, string] = [
-  "INVALID_HANDLE",
-  "is no handle of this engine, or was given up; use what openRun, openScope or reserve answered",
-];
-
-const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
-  [-1]: NO_HANDLE,
-  [-2]: ["UNKNOWN_OPERATION", "is not in the table; see engine.operations"],
-  [-3]: ["UNKNOWN_METER", "is no meter; see engine.meters, or add it with engine.meter(name)"],
-  [-4]: ["INVALID_QUANTITY", "is not a whole number from 0 to 2^53 - 1"],
-  [-5]: ["AMOUNT_TOO_LARGE", "costs 2^96 atto-USD or more in one operation"],
-  [-6]: ["TOTAL_OVERFLOW", "would push the total out of 128 bits"],
-  [-7]: ["CAPACITY_EXCEEDED", "does not fit; raise the capacity at creation"],
-  [-8]: ["ATTRIBUTION_IMMUTABLE", "is open with another attribution, which never changes"],
-  [-9]: ["PARENT_CYCLE", "would be its own ancestor"],
-  [-10]: [
-    "CLOCK_JUMP",
-    "is not a time: finite, after 1970, and at most 400 days ahead of the latest",
-  ],
-  [-11]: ["INVALID_NAME", "is longer than 4,096 bytes, or names something else"],
-  [-12]: ["TICKET_SETTLED", "was settled or released before; nothing changed"],
-  [-13]: ["INVALID_PRICE", "is out of range"],
-  [-14]: ["PAYER_MISMATCH", "belongs to another payer than the reservation"],
-  [-15]: ["INVALID_OPTION", "is out of range"],
-  [-16]: NO_HANDLE,
-};
-
+const HOW_FINISHED: Readonly<Record<RunStatus, number>> = { FINISHED: 0, FAILED: 32, KILLED: 64 };
 const OPERATION_NAME = /^[a-z][a-z0-9_]{0,255}$/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-const encoder = new TextEncoder();
-// A name may begin with a byte order mark; it belongs to the name.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function option(
-  field: string,
-  value: number | undefined,
-  fallback: number,
-  least: number,
-  most: number,
-): number {
-  if (value === undefined) return fallback;
-  if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new EngineError(
-      "INVALID_OPTION",
-      field,
-      value,
-      `${value} is not a whole number from ${least} to ${most}`,
-    );
-  }
-  return value;
-}
-
-/** What is no number becomes one that the engine refuses, instead of what JavaScript would make of it. */
-function numeric(value: number): number {
-  return typeof value === "number" ? value : Number.NaN;
-}
-
-/** Is this a number that the engine's 32-bit arguments hold as it is? */
-function isWord(value: unknown): value is number {
-  return typeof value === "number" && (value | 0) === value;
-}
+/** Meters that count bytes, by name. */
+const BYTE_METER = /^(storage\..+|egress(\..+)?)$/;
+/** Runs that are handed out and folded together when room is needed. */
+const FOLD_TOGETHER = 64;
 
 /**
  * An exact, bounded ledger of operations. Made by {@link createEngine} or {@link loadEngine}.
@@ -199,58 +131,54 @@ export class Engine {
   /** The table inside the module, and the operations added at creation. */
   readonly operations: readonly EngineOperation[];
 
-  readonly #exports: EngineExports;
-  readonly #reader: LedgerReader;
-  readonly #view: DataView;
-  readonly #bytes: Uint8Array;
-  readonly #header: number;
-  readonly #window: number;
-  readonly #windowBytes: number;
-  /** Name → id, one map a dimension. */
-  readonly #names = Array.from({ length: 11 }, () => new Map<string, number>());
+  readonly #module: WebAssembly.Module;
+  readonly #options: EngineOptions;
+  readonly #capacities: Capacities;
+  #instance!: Instance;
+  #exports!: EngineExports;
+  #reader!: LedgerReader;
+  #budgets!: BudgetBook;
+  #sampling!: Sampling;
+  #snapshots!: SnapshotPort;
+  #poison: EngineError | undefined;
   readonly #operationIds = new Map<string, number>();
-  readonly #meterIds: Record<string, number> = Object.create(null);
+  #meterIds: Record<string, number> = Object.create(null);
 
   constructor(module: WebAssembly.Module, options: EngineOptions) {
-    const runs = option("runs", options.runs, 65_536, 1, 0x800000);
-    const tuples = option("tuples", options.tuples, 4096, 16, 0x100000);
-    const names = option("names", options.names, Math.min(runs * 2 + 8192, 0x800000), 64, 0x800000);
-    const nameBytes = option(
-      "nameBytes",
-      options.nameBytes,
-      Math.min(names * 48, 2 ** 30),
-      1024,
-      2 ** 30,
-    );
-    const reservations = option("reservations", options.reservations, 4096, 1, 0xfffff);
-    const seed = option("seed", options.seed, 0, 0, Number.MAX_SAFE_INTEGER);
-
-    const exports = instantiate(module);
-    const started = exports.init(
-      runs,
-      tuples,
-      names,
-      nameBytes,
-      reservations + 1,
-      seed | 0,
-      Math.floor(seed / 2 ** 32),
-    );
-    if (started < 0) this.#refuse(started, "runs", runs);
-    this.#exports = exports;
-    this.#view = new DataView(exports.memory.buffer);
-    this.#bytes = new Uint8Array(exports.memory.buffer);
-    this.#header = exports.headerAddress();
-    this.#window = exports.windowAddress();
-    this.#windowBytes = exports.windowBytes();
-
+    this.#module = module;
+    this.#options = options;
+    this.#capacities = readCapacities(options);
+    const source = option("source", options.source, 0, 0, Number.MAX_SAFE_INTEGER);
+    const epoch = option("epoch", options.epoch, 0, 0, 0xffffffff);
+    this.#start();
+    this.#exports.setSource(source, epoch);
     for (const [name, rate] of Object.entries(DEFAULT_METERS)) this.#setRate(name, rate);
     for (const custom of options.operations ?? []) this.#addOperation(custom);
     this.#indexOperations();
-    this.#setPrices(options.prices ?? {});
+    this.setPrices(options.prices ?? {});
     this.operations = Object.freeze(this.#readOperations());
-    this.#reader = new LedgerReader(exports, this.operations);
+    this.#reader.use(this.operations);
     if (options.samplingRate !== undefined) this.setSamplingRate(options.samplingRate);
-    const given = options.staticPrefix ?? "";
+    for (const [name, rate] of Object.entries(options.samplingRates ?? {})) {
+      this.#sampling.set(rate, name);
+    }
+    const ttl = option("reservationTtlMs", options.reservationTtlMs, 3_600_000, 1, 2 ** 52);
+    this.#exports.setTimeToLive(ttl);
+    this.#setPrefix(options.staticPrefix ?? "");
+  }
+
+  // ── set-up ─────────────────────────────────────────────────────────────────────────────────────
+
+  #start(): void {
+    this.#instance = new Instance(this.#module, this.#capacities);
+    this.#exports = this.#instance.exports;
+    this.#reader = new LedgerReader(this.#instance);
+    this.#budgets = new BudgetBook(this.#instance);
+    this.#sampling = new Sampling(this.#instance);
+    this.#snapshots = new SnapshotPort(this.#instance);
+  }
+
+  #setPrefix(given: string): void {
     if (typeof given !== "string") {
       throw new EngineError(
         "INVALID_OPTION",
@@ -260,13 +188,11 @@ export class Engine {
       );
     }
     const prefix = given.replace(/^\/+|\/+$/g, "");
-    if (prefix !== "") {
-      const length = this.#write(`/${prefix}`, "staticPrefix");
-      this.#check(exports.setStaticPrefix(length), "staticPrefix", given);
-    }
+    if (prefix === "") return;
+    const length = this.#instance.write(`/${prefix}`, "staticPrefix");
+    const status = this.#exports.setStaticPrefix(length);
+    if (status < 0) refuse(status, "staticPrefix", given);
   }
-
-  // ── set-up ─────────────────────────────────────────────────────────────────────────────────────
 
   #addOperation(custom: CustomOperation): void {
     if (typeof custom.name !== "string" || !OPERATION_NAME.test(custom.name)) {
@@ -277,7 +203,7 @@ export class Engine {
         `${JSON.stringify(custom.name)} is not 1 to 256 characters of snake case, for example "embed_text"`,
       );
     }
-    const classes = this.#classes();
+    const { classes } = this.#sampling;
     const classId = classes.indexOf(custom.class);
     if (classId < 0) {
       throw new EngineError(
@@ -296,104 +222,55 @@ export class Engine {
         `${JSON.stringify(custom.name)} is in the table already; set its price in prices.operations`,
       );
     }
-    const counted = custom.counted === false ? 0 : 1;
-    const length = this.#write(custom.name, "operations.name");
-    const id = this.#exports.addOperation(length, classId, counted);
-    this.#check(id, "operations.name", custom.name);
-    if (custom.price !== undefined)
-      this.#setOperationPrice(id, custom.price, `operations.${custom.name}`);
-  }
-
-  #setOperationPrice(id: number, price: Decimal, field: string): void {
-    const atto = operationPrice(price, field);
-    const word = (index: number) => Number((atto >> BigInt(32 * index)) & 0xffffffffn) | 0;
-    this.#check(this.#exports.setOperationPrice(id, word(0), word(1), word(2)), field, price);
-  }
-
-  #setPrices(prices: EnginePrices): void {
-    for (const [name, price] of Object.entries(prices.operations ?? {})) {
-      const id = this.#operationIds.get(name);
-      if (id === undefined) this.#refuse(-2, `prices.operations.${name}`, name);
-      else this.#setOperationPrice(id, price, `prices.operations.${name}`);
-    }
-    for (const [name, rate] of Object.entries(prices.meters ?? {})) this.#setRate(name, rate);
+    const price =
+      custom.price === undefined
+        ? undefined
+        : operationPrice(custom.price, `operations.${custom.name}`);
+    const length = this.#instance.write(custom.name, "operations.name");
+    const traits =
+      (custom.counted === false ? 0 : TRAIT_COUNTED) | (custom.startsRun === true ? TRAIT_RUN : 0);
+    const id = this.#exports.addOperation(length, classId, traits);
+    if (id < 0) refuse(id, "operations.name", custom.name);
+    if (price === undefined) return;
+    this.#instance.setAmount(price);
+    this.#exports.setOperationPrice(id);
   }
 
   #setRate(name: string, rate: Decimal | MeterRate): void {
     const field = `prices.meters.${name}`;
     const { numerator, denominator } = meterRate(rate, field);
-    const word = (value: bigint, index: number) =>
-      Number((value >> BigInt(32 * index)) & 0xffffffffn) | 0;
-    const status = this.#exports.setMeterRate(
-      this.meter(name),
-      word(numerator, 0),
-      word(numerator, 1),
-      word(numerator, 2),
-      word(denominator, 0),
-      word(denominator, 1),
-    );
-    this.#check(status, field, rate);
-  }
-
-  #classes(): string[] {
-    const start = this.#exports.classNames();
-    return this.#text(start, this.#bytes.indexOf(0, start) - start).split(" ");
-  }
-
-  #text(address: number, length: number): string {
-    return decoder.decode(this.#bytes.subarray(address, address + length));
+    const id = this.meter(name);
+    this.#instance.setAmount(numerator, denominator);
+    const status = this.#exports.setMeterRate(id);
+    if (status < 0) refuse(status, field, rate);
   }
 
   #operationName(id: number): string {
-    const at = this.#exports.operationAddress() + id * OPERATION_STRIDE;
-    return this.#text(this.#view.getUint32(at + 24, true), this.#view.getUint32(at + 28, true));
+    const { view } = this.#instance;
+    const at = this.#instance.address("operations") + id * OPERATION_STRIDE;
+    return this.#instance.text(view.getUint32(at + 24, true), view.getUint32(at + 28, true));
   }
 
   #indexOperations(): void {
-    const count = this.#view.getUint32(this.#header + HEADER.operations, true);
+    const count = this.#instance.word(HEADER.operations);
     for (let id = 0; id < count; id++) this.#operationIds.set(this.#operationName(id), id);
   }
 
   #readOperations(): EngineOperation[] {
-    const classes = this.#classes();
-    const count = this.#view.getUint32(this.#header + HEADER.operations, true);
-    return Array.from({ length: count }, (_, id) => {
-      const at = this.#exports.operationAddress() + id * OPERATION_STRIDE;
-      const traits = this.#view.getUint32(at + 20, true);
+    const { view } = this.#instance;
+    const { classes } = this.#sampling;
+    return Array.from({ length: this.#instance.word(HEADER.operations) }, (_, id) => {
+      const at = this.#instance.address("operations") + id * OPERATION_STRIDE;
+      const traits = view.getUint32(at + 20, true);
       return Object.freeze({
         id,
         name: this.#operationName(id),
-        class: classes[this.#view.getUint32(at + 16, true)] ?? "other",
-        price: traits & TRAIT_PRICED ? attoToUsd(this.#amount(at)) : null,
+        class: classes[view.getUint32(at + 16, true)] ?? "other",
+        price: traits & TRAIT_PRICED ? attoToUsd(this.#instance.amount(at)) : null,
         counted: (traits & TRAIT_COUNTED) !== 0,
+        startsRun: (traits & TRAIT_RUN) !== 0,
       });
     });
-  }
-
-  // ── names ──────────────────────────────────────────────────────────────────────────────────────
-
-  #write(text: string, field: string): number {
-    const target = this.#bytes.subarray(this.#window, this.#window + this.#windowBytes);
-    const { read, written } = encoder.encodeInto(text, target);
-    if (read < text.length) this.#refuse(-11, field, text);
-    return written;
-  }
-
-  #intern(dimension: NamedDimension, text: string | undefined, field: string = dimension): number {
-    if (text === undefined || text === "") return 0;
-    const id = DIMENSION_ID[dimension];
-    const names = this.#names[id] as Map<string, number>;
-    const known = names.get(text);
-    if (known !== undefined) return known;
-    if (typeof text !== "string") {
-      throw new EngineError("INVALID_NAME", field, text, `${String(text)} is not text`);
-    }
-    const interned = this.#exports.intern(this.#write(text, field), id);
-    if (interned < 0) this.#refuse(interned, field, text);
-    // What does not fit (its id is its dimension's number) and the many spellings of one ill-formed
-    // name would let this map grow without bound.
-    if (interned > 10 && !LONE_SURROGATE.test(text)) names.set(text, interned);
-    return interned;
   }
 
   // ── operations, meters, prices ─────────────────────────────────────────────────────────────────
@@ -405,23 +282,25 @@ export class Engine {
 
   /**
    * Id of a meter, made without a price when it is new: its quantities are then reported as unpriced.
+   * Meters named `storage.…`, `egress` or `egress.…` count bytes.
    * @throws {EngineError} `CAPACITY_EXCEEDED` above 255 meters.
    */
   meter(name: string): number {
     const known = this.#meterIds[name];
     if (known !== undefined) return known;
-    const id = this.#exports.addMeter(this.#intern("meter", name));
-    this.#check(id, "meter", name);
+    const interned = this.#instance.intern("meter", name);
+    const id = this.#exports.addMeter(interned, BYTE_METER.test(name) ? METER_BYTES : 0);
+    if (id < 0) refuse(id, "meter", name);
     this.#meterIds[name] = id;
     return id;
   }
 
   /** Id of the operation that a request is; -1 for what is no MLflow route. */
   classify(method: string, path: string): number {
-    const bytes = this.#bytes;
-    let at = this.#window;
+    const { bytes, window } = this.#instance;
+    let at = window;
     // What is longer is cut: its beginning says under which prefix it is, so it never goes unseen.
-    const end = at + this.#windowBytes;
+    const end = at + this.#instance.windowBytes;
     // Shorter than an encodeInto call for the lengths that routes have. No method is as long as 16.
     for (let i = 0; i < method.length && i < 16; i++) {
       const code = method.charCodeAt(i);
@@ -433,13 +312,13 @@ export class Engine {
       if (code === 0x3f || code === 0x23) break; // the query is no part of the route
       bytes[at++] = code < 128 ? code : 0x80;
     }
-    return this.#exports.classify(this.#window, at - this.#window);
+    return this.#guard(() => this.#exports.classify(window, at - window));
   }
 
   /** Id of an operation by name. @throws {EngineError} `UNKNOWN_OPERATION`. */
   operation(name: string): number {
     const id = this.#operationIds.get(name);
-    if (id === undefined) this.#refuse(-2, "operation", name);
+    if (id === undefined) refuse(-2, "operation", name);
     return id as number;
   }
 
@@ -448,24 +327,50 @@ export class Engine {
    * @throws {EngineError} for unknown ids and impossible quantities.
    */
   price(operation: number | string, meter: number | string = 0, quantity = 0): bigint | undefined {
-    const flags = this.#exports.price(
-      this.#operationId(operation),
-      this.#meterId(meter),
-      numeric(quantity),
-    );
-    if (flags < 0) this.#refuse(flags, this.#fieldOf(flags), { operation, meter, quantity });
-    return flags & FLAGS.unpriced ? undefined : this.#amount(this.#header + HEADER.lastCost);
+    const operationId = this.#operationId(operation);
+    const meterId = this.#meterId(meter);
+    const flags = this.#guard(() => this.#exports.price(operationId, meterId, numeric(quantity)));
+    if (flags < 0) refuse(flags, this.#fieldOf(flags), { operation, meter, quantity });
+    if (flags & FLAGS.unpriced) return undefined;
+    return this.#instance.amount(this.#instance.header + HEADER.lastCost);
+  }
+
+  /**
+   * Sets prices from now on; what is left out keeps its own. Reservations keep the prices that they were
+   * made under until they are settled. Everything is checked before anything changes.
+   * @throws {EngineError} `INVALID_PRICE`, `UNKNOWN_OPERATION`; `CAPACITY_EXCEEDED` when more than 256
+   *   old prices would have to be kept for reservations.
+   */
+  setPrices(prices: EnginePrices): void {
+    const operations = Object.entries(prices.operations ?? {}).map(([name, price]) => {
+      const field = `prices.operations.${name}`;
+      const id = this.#operationIds.get(name);
+      if (id === undefined) refuse(-2, field, name);
+      return [id as number, operationPrice(price, field)] as const;
+    });
+    const meters = Object.entries(prices.meters ?? {});
+    for (const [name, rate] of meters) meterRate(rate, `prices.meters.${name}`);
+    for (const [name] of meters) this.meter(name);
+    const changes = operations.length + meters.length;
+    if (changes === 0) return;
+    const begun = this.#guard(() => this.#exports.beginPrices(changes));
+    if (begun < 0) refuse(begun, "prices", changes);
+    for (const [id, price] of operations) {
+      this.#instance.setAmount(price);
+      this.#exports.setOperationPrice(id);
+    }
+    for (const [name, rate] of meters) this.#setRate(name, rate);
   }
 
   #operationId(operation: number | string): number {
     if (typeof operation === "string") return this.operation(operation);
-    if (!isWord(operation)) this.#refuse(-2, "operation", operation);
+    if (!isWord(operation)) refuse(-2, "operation", operation);
     return operation;
   }
 
   #meterId(meter: number | string): number {
     if (typeof meter === "string") return this.meter(meter);
-    if (!isWord(meter)) this.#refuse(-3, "meter", meter);
+    if (!isWord(meter)) refuse(-3, "meter", meter);
     return meter;
   }
 
@@ -473,73 +378,148 @@ export class Engine {
 
   /** Moves the engine's only clock. @throws {EngineError} `CLOCK_JUMP`; the clock then stays. */
   tick(nowMs: number): void {
-    const status = this.#exports.tick(numeric(nowMs));
-    if (status < 0) this.#refuse(status, "nowMs", nowMs);
+    let status: number;
+    try {
+      status = this.#exports.tick(numeric(nowMs));
+    } catch (error) {
+      this.#trapped(error);
+    }
+    if (status < 0) refuse(status, "nowMs", nowMs);
   }
 
-  /** Keeps this share of operations, 0 to 1. @throws {EngineError} `INVALID_OPTION`. */
-  setSamplingRate(rate: number): void {
-    if (this.#exports.setSamplingRate(numeric(rate)) < 0) {
-      throw new EngineError(
-        "INVALID_OPTION",
-        "samplingRate",
-        rate,
-        `${rate} is not a share from 0 to 1`,
-      );
-    }
+  /** Keeps this share of operations, 0 to 1, of one class or of all. @throws {EngineError} `INVALID_OPTION`. */
+  setSamplingRate(rate: number, operationClass?: string): void {
+    this.#sampling.set(rate, operationClass);
+  }
+
+  /** Rate, threshold and weight that an operation's telemetry is kept with. */
+  sampling(operation: number | string): SamplingDecision {
+    const id = this.#operationId(operation);
+    const found = this.operations[id];
+    if (found === undefined) refuse(-2, "operation", operation);
+    return this.#sampling.of((found as EngineOperation).class);
+  }
+
+  /** How many operations a kept one stands for: `flags` are what `record` or `settle` answered. */
+  sampleWeight(operation: number | string, flags: number): number {
+    return flags & ALWAYS_KEPT ? 1 : this.sampling(operation).weight;
   }
 
   // ── nodes ──────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Opens a run, or answers the handle it has. Its attribution never changes.
+   * Opens a run, or answers the handle it has. Its attribution never changes. When there is no room the run
+   * that was finished for longest is folded; see {@link drain}.
    * @throws {EngineError} `ATTRIBUTION_IMMUTABLE`, `PARENT_CYCLE`, `INVALID_NAME`.
    */
   openRun(options: RunOptions): number {
-    if (options.runId === "" || options.runId === undefined) {
-      const shown = options.runId === "" ? '""' : "undefined";
+    const { runId, parentRunId } = options;
+    if (typeof runId !== "string" || runId === "") {
+      const shown = runId === "" ? '""' : String(runId);
       throw new EngineError(
         "INVALID_NAME",
         "runId",
-        options.runId,
+        runId,
         `${shown} names no run; open a scope instead`,
       );
     }
-    const handle = this.#exports.openRun(
-      this.#intern("run", options.runId, "runId"),
-      this.#intern("run", options.parentRunId, "parentRunId"),
-      this.#intern("experiment", options.experiment),
-      this.#intern("team", options.team),
-      this.#intern("project", options.project),
-      this.#intern("customer", options.customerId, "customerId"),
-      this.#intern("environment", options.environment),
-      this.#intern("costCenter", options.costCenter),
-      this.#intern("context", options.context),
-    );
-    if (handle < 0) this.#refuse(handle, "runId", options.runId);
+    if (parentRunId !== undefined && typeof parentRunId !== "string") {
+      throw new EngineError(
+        "INVALID_NAME",
+        "parentRunId",
+        parentRunId,
+        `${String(parentRunId)} is not text`,
+      );
+    }
+    this.#makeRoom();
+    this.#writeAttribution(options);
+    this.#instance.writeRun(runId, parentRunId || undefined);
+    const handle = this.#guard(() => this.#exports.openRun());
+    if (handle < 0) {
+      const long = handle === -11 && (parentRunId?.length ?? 0) > runId.length;
+      refuse(handle, long ? "parentRunId" : "runId", long ? parentRunId : runId);
+    }
     return handle;
   }
 
   /** Opens a node for what has no run. @throws {EngineError} `INVALID_HANDLE`, `INVALID_NAME`. */
   openScope(options: ScopeOptions = {}): number {
-    const handle = this.#exports.openScope(
-      options.parent === undefined ? 0 : numeric(options.parent),
-      this.#intern("experiment", options.experiment),
-      this.#intern("model", options.model),
-      this.#intern("team", options.team),
-      this.#intern("project", options.project),
-      this.#intern("customer", options.customerId, "customerId"),
-      this.#intern("environment", options.environment),
-      this.#intern("costCenter", options.costCenter),
-      this.#intern("context", options.context),
-    );
-    if (handle < 0) this.#refuse(handle, "parent", options.parent);
+    this.#makeRoom();
+    this.#writeAttribution(options);
+    const parent = options.parent === undefined ? 0 : numeric(options.parent);
+    const handle = this.#guard(() => this.#exports.openScope(parent));
+    if (handle < 0) refuse(handle, "parent", options.parent);
     return handle;
   }
 
-  /** Marks a run as finished. @throws {EngineError} `INVALID_HANDLE`. */
-  finishRun(run: number): void {
-    this.#check(this.#exports.finishRun(numeric(run)), "run", run);
+  #writeAttribution(options: ScopeOptions): void {
+    const instance = this.#instance;
+    const { form } = instance;
+    form[DIMENSION_ID.experiment] = instance.intern("experiment", options.experiment);
+    form[DIMENSION_ID.team] = instance.intern("team", options.team);
+    form[DIMENSION_ID.project] = instance.intern("project", options.project);
+    form[DIMENSION_ID.customer] = instance.intern("customer", options.customerId, "customerId");
+    form[DIMENSION_ID.environment] = instance.intern("environment", options.environment);
+    form[DIMENSION_ID.costCenter] = instance.intern("costCenter", options.costCenter);
+    form[DIMENSION_ID.context] = instance.intern("context", options.context);
+    form[DIMENSION_ID.model] = instance.intern("model", options.model);
+    form[FORM.runLength] = 0;
+  }
+
+  /** Handle of the run with this id; undefined when it is not open. */
+  findRun(runId: string): number | undefined {
+    const length = this.#instance.write(runId, "runId");
+    const handle = this.#guard(() => this.#exports.findRun(this.#instance.window, length));
+    return handle > 0 ? handle : undefined;
+  }
+
+  /**
+   * Marks a run (or a scope) as finished: once nothing needs it any more it can be folded. It can still be
+   * booked on until then. @throws {EngineError} `INVALID_HANDLE`.
+   */
+  finishRun(run: number, status: RunStatus = "FINISHED"): void {
+    const how = HOW_FINISHED[status];
+    if (how === undefined) {
+      throw new EngineError(
+        "INVALID_OPTION",
+        "status",
+        status,
+        `${String(status)} is none of FINISHED, FAILED, KILLED`,
+      );
+    }
+    const answer = this.#guard(() => this.#exports.finishRun(numeric(run), how));
+    if (answer < 0) refuse(answer, "run", run);
+  }
+
+  /**
+   * Hands out up to `max` finished runs, those finished for longest first, and folds them: their cost stays
+   * in every total and moves to the run above them, their handles and names are given up.
+   */
+  drain(max = Number.POSITIVE_INFINITY): RunTotal[] {
+    if (!(max >= 0)) {
+      throw new EngineError(
+        "INVALID_OPTION",
+        "max",
+        max,
+        `${String(max)} is not a number from 0 on`,
+      );
+    }
+    const runs: RunTotal[] = [];
+    while (runs.length < max) {
+      const slot = this.#guard(() => this.#exports.oldestFinished());
+      if (slot === 0) break;
+      const run = this.#reader.runOfSlot(slot);
+      if (run !== undefined) runs.push(run);
+      this.#guard(() => this.#exports.fold());
+    }
+    return runs;
+  }
+
+  /** Folds some finished runs when there is little room, so that a listener is told of them first. */
+  #makeRoom(): void {
+    if (this.#options.onFolded === undefined || !this.#reader.isFull()) return;
+    const runs = this.drain(FOLD_TOGETHER);
+    if (runs.length > 0) this.#options.onFolded(runs);
   }
 
   // ── the ledger ─────────────────────────────────────────────────────────────────────────────────
@@ -559,24 +539,23 @@ export class Engine {
   ): number {
     const operationId = isWord(operation) ? operation : this.#operationId(operation);
     const meterId = meter === 0 ? 0 : this.#meterId(meter);
-    if (!isWord(items)) this.#refuse(-4, "items", items);
-    const flags = this.#exports.record(
-      numeric(node),
-      operationId,
-      meterId,
-      numeric(quantity),
-      items,
-    );
+    if (!isWord(items)) refuse(-4, "items", items);
+    let flags: number;
+    try {
+      flags = this.#exports.record(numeric(node), operationId, meterId, numeric(quantity), items);
+    } catch (error) {
+      this.#trapped(error);
+    }
     if (flags < 0) {
       const field = flags === -4 && items < 0 ? "items" : this.#fieldOf(flags);
-      this.#refuse(flags, field, { node, operation, meter, quantity, items });
+      refuse(flags, field, { node, operation, meter, quantity, items });
     }
     return flags;
   }
 
   /**
-   * Holds the estimated price of a call that is about to run. Answers a ticket, or why it must not run.
-   * @throws {EngineError} as {@link record}.
+   * Holds the estimated price of a call that is about to run, on every budget that applies or on none.
+   * Answers a ticket, or why the call must not run. @throws {EngineError} as {@link record}.
    */
   reserve(
     node: number,
@@ -584,47 +563,58 @@ export class Engine {
     meter: number | string = 0,
     quantity = 0,
   ): number | Refusal {
-    const ticket = this.#exports.reserve(
-      numeric(node),
-      this.#operationId(operation),
-      meter === 0 ? 0 : this.#meterId(meter),
-      numeric(quantity),
-    );
+    const operationId = this.#operationId(operation);
+    const meterId = meter === 0 ? 0 : this.#meterId(meter);
+    let ticket: number;
+    try {
+      ticket = this.#exports.reserve(numeric(node), operationId, meterId, numeric(quantity));
+    } catch (error) {
+      this.#trapped(error);
+    }
     if (ticket >= 0) return ticket;
     if (ticket === -7) return NO_ROOM;
-    return this.#refuse(ticket, this.#fieldOf(ticket), { node, operation, meter, quantity });
+    if (ticket === -17 || ticket === -18) return this.#budgets.refusal(ticket);
+    return refuse(ticket, this.#fieldOf(ticket), { node, operation, meter, quantity });
   }
 
   /** Atto-USD that the last `reserve` held. */
   lastReserved(): bigint {
-    return this.#amount(this.#header + HEADER.lastReserved);
+    return this.#instance.amount(this.#instance.header + HEADER.lastReserved);
   }
 
   /** Atto-USD that the last `record` or `settle` booked. */
   lastCost(): bigint {
-    return this.#amount(this.#header + HEADER.lastCost);
+    return this.#instance.amount(this.#instance.header + HEADER.lastCost);
   }
 
   /** Moves an open reservation to the node its call brought into being; the payer stays. */
   assign(ticket: number, node: number): void {
-    const status = this.#exports.assign(numeric(ticket), numeric(node));
+    const status = this.#guard(() => this.#exports.assign(numeric(ticket), numeric(node)));
     if (status < 0)
-      this.#refuse(status, status === -14 || status === -16 ? "node" : "ticket", { ticket, node });
+      refuse(status, status === -14 || status === -16 ? "node" : "ticket", { ticket, node });
   }
 
-  /** Raises the hold while bytes of unknown length go by. Answers a refusal when it must be cut off. */
+  /**
+   * Raises the hold by a quantity while bytes of unknown length go by. Answers a refusal when the call
+   * must be cut off; the hold then stays as it was.
+   */
   extend(ticket: number, meter: number | string, quantity: number): Refusal | undefined {
-    const status = this.#exports.extend(numeric(ticket), this.#meterId(meter), numeric(quantity));
-    if (status < 0)
-      this.#refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
+    const meterId = this.#meterId(meter);
+    const status = this.#guard(() =>
+      this.#exports.extend(numeric(ticket), meterId, numeric(quantity)),
+    );
+    if (status === -17 || status === -18) return this.#budgets.refusal(status);
+    if (status < 0) refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
     return undefined;
   }
 
   /** Notes an actual quantity; several on one meter add up; six meters a ticket. */
   charge(ticket: number, meter: number | string, quantity: number): void {
-    const status = this.#exports.charge(numeric(ticket), this.#meterId(meter), numeric(quantity));
-    if (status < 0)
-      this.#refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
+    const meterId = this.#meterId(meter);
+    const status = this.#guard(() =>
+      this.#exports.charge(numeric(ticket), meterId, numeric(quantity)),
+    );
+    if (status < 0) refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
   }
 
   /**
@@ -633,7 +623,7 @@ export class Engine {
    * @throws {EngineError} `TICKET_SETTLED` for a second time; nothing changes then.
    */
   settle(ticket: number, outcome: Outcome = "ok", latencyMs = -1, items = 1): number {
-    if (!isWord(items)) this.#refuse(-4, "items", items);
+    if (!isWord(items)) refuse(-4, "items", items);
     if (outcome !== "ok" && outcome !== "error") {
       throw new EngineError(
         "INVALID_OPTION",
@@ -643,18 +633,131 @@ export class Engine {
       );
     }
     const failed = outcome === "error" ? 1 : 0;
-    const flags = this.#exports.settle(numeric(ticket), failed, items, numeric(latencyMs));
+    let flags: number;
+    try {
+      flags = this.#exports.settle(numeric(ticket), failed, items, numeric(latencyMs));
+    } catch (error) {
+      this.#trapped(error);
+    }
     if (flags < 0) {
       // The quantities of a ticket were checked when they were charged; here only items can be wrong.
       const field = flags === -4 ? "items" : "ticket";
-      this.#refuse(flags, field, { ticket, items });
+      refuse(flags, field, { ticket, items });
     }
     return flags;
   }
 
   /** Ends a reservation whose call did not run. @throws {EngineError} `TICKET_SETTLED`. */
   release(ticket: number): void {
-    this.#check(this.#exports.release(numeric(ticket)), "ticket", ticket);
+    const status = this.#guard(() => this.#exports.release(numeric(ticket)));
+    if (status < 0) refuse(status, "ticket", ticket);
+  }
+
+  // ── budgets ────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Adds a limit on all that its scope names, from now on and for what is open already. Answers its handle.
+   * @throws {EngineError} `INVALID_OPTION`, `INVALID_PRICE`, `CAPACITY_EXCEEDED`.
+   */
+  addBudget(options: BudgetOptions): number {
+    return this.#guard(() => this.#budgets.add(options));
+  }
+
+  /** Adds a limit on how many calls that change something may come in a time (a token bucket). Answers its handle. */
+  addRateLimit(options: RateLimitOptions): number {
+    return this.#guard(() => this.#budgets.addRate(options));
+  }
+
+  /** Removes a budget or a rate limit. @throws {EngineError} `INVALID_HANDLE`. */
+  removeBudget(budget: number): void {
+    this.#guard(() => this.#budgets.remove(budget));
+  }
+
+  /** Sets a limit; alerts follow it, and those that were fired stay fired. */
+  setLimit(budget: number, limit: Decimal | bigint): void {
+    this.#guard(() => this.#budgets.setLimit(budget, limit));
+  }
+
+  /** Handles of all budgets and rate limits. */
+  budgets(): number[] {
+    return this.#guard(() => this.#budgets.handles());
+  }
+
+  /** Where a budget stands; of one run, for a budget of runs. @throws {EngineError} `INVALID_HANDLE`. */
+  budget(budget: number, run?: number): BudgetPosition {
+    return this.#guard(() => this.#budgets.position(budget, run));
+  }
+
+  /** The alerts that were fired and not taken yet, each once. */
+  takeAlerts(): BudgetAlert[] {
+    return this.#guard(() => this.#budgets.takeAlerts());
+  }
+
+  /**
+   * Holds a slice of a budget for another thread or process: all of `amount`, or what a budget that blocks
+   * has left. @throws {EngineError} `INVALID_HANDLE`, `INVALID_OPTION`, `CAPACITY_EXCEEDED`.
+   */
+  grant(
+    budget: number,
+    amount: Decimal | bigint,
+  ): { readonly lease: number; readonly amount: bigint } | Refusal {
+    return this.#guard(() => this.#budgets.grant(budget, amount));
+  }
+
+  /** Notes that the holder of a lease spent atto-USD, or whole units; more than granted is an overrun. */
+  spend(lease: number, amount: bigint): number {
+    return this.#guard(() => this.#budgets.spend(lease, amount));
+  }
+
+  /** Ends a lease; what was not spent is free again. */
+  giveBack(lease: number): void {
+    this.#guard(() => this.#budgets.giveBack(lease));
+  }
+
+  // ── snapshots ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Everything the engine knows, as bytes; the format is described in assembly/snapshot.ts. */
+  snapshot(): Uint8Array {
+    return this.#guard(() => this.#snapshots.take());
+  }
+
+  /**
+   * Brings everything back, open reservations and budgets too. The engine must have the capacities and
+   * operations of the one that was snapshot. It also revives an engine that was poisoned.
+   * @throws {EngineError} `SNAPSHOT_CORRUPT`, `INCOMPATIBLE_SNAPSHOT`; nothing has changed then.
+   */
+  restore(bytes: Uint8Array): void {
+    if (this.#poison !== undefined) {
+      const fresh = new Engine(this.#module, this.#options);
+      fresh.restore(bytes);
+      this.#instance = fresh.#instance;
+      this.#exports = fresh.#exports;
+      this.#reader = fresh.#reader;
+      this.#budgets = fresh.#budgets;
+      this.#sampling = fresh.#sampling;
+      this.#snapshots = fresh.#snapshots;
+      this.#meterIds = fresh.#meterIds;
+      this.#poison = undefined;
+      return;
+    }
+    this.#guard(() => this.#snapshots.restore(bytes));
+    this.#instance.forgetNames();
+    this.#meterIds = Object.assign(Object.create(null), this.#reader.meterIds());
+  }
+
+  /**
+   * Takes the ledgers of another engine's snapshot in (its budgets and reservations stay there). Of each
+   * source and epoch the newest is kept, so the order does not matter and repeats change nothing.
+   * @throws {EngineError} `SNAPSHOT_CORRUPT`, `INCOMPATIBLE_SNAPSHOT`, `UNNAMED_SOURCE`,
+   *   `CAPACITY_EXCEEDED`; nothing has changed then.
+   */
+  merge(bytes: Uint8Array): void {
+    this.#guard(() => this.#snapshots.merge(bytes));
+  }
+
+  /** Did a fault of the engine itself stop it? Then only {@link restore} works. */
+  get poisoned(): boolean {
+    return this.#poison !== undefined;
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────
@@ -664,7 +767,7 @@ export class Engine {
    * What has no value in a dimension is under `(unattributed)`. A name never seen costs 0.
    */
   total(dimension?: Dimension, name?: string): bigint {
-    if (dimension === undefined) return this.#amount(this.#header);
+    if (dimension === undefined) return this.#guard(() => this.#reader.total());
     if (name === undefined) {
       throw new EngineError(
         "INVALID_NAME",
@@ -675,11 +778,8 @@ export class Engine {
     }
     if (dimension === "operationType") return this.#reader.byOperation().get(name) ?? 0n;
     if (dimension === "meter") return this.#reader.byMeter().get(name) ?? 0n;
-    if (!Object.hasOwn(DIMENSION_ID, dimension)) this.#refuse(-11, "dimension", dimension);
-    const amounts =
-      dimension === "run"
-        ? this.#reader.inclusiveByRun()
-        : this.#reader.byDimension(dimension, false);
+    if (!Object.hasOwn(DIMENSION_ID, dimension)) refuse(-11, "dimension", dimension);
+    const amounts = this.#guard(() => this.#reader.byDimension(dimension, dimension === "run"));
     // Names are kept as UTF-8, which has no lone surrogates.
     const kept = LONE_SURROGATE.test(name) ? decoder.decode(encoder.encode(name)) : name;
     return amounts.get(kept) ?? 0n;
@@ -697,11 +797,12 @@ export class Engine {
 
   /** Every breakdown, exact. */
   summary(): EngineSummary {
-    return this.#reader.summary();
+    return this.#guard(() => this.#reader.summary());
   }
 
-  #amount(at: number): bigint {
-    return (this.#view.getBigInt64(at + 8, true) << 64n) | this.#view.getBigUint64(at, true);
+  /** Bytes of memory: fixed at creation. */
+  get memoryBytes(): number {
+    return this.#instance.exports.memory.buffer.byteLength;
   }
 
   // ── refusals ───────────────────────────────────────────────────────────────────────────────────
@@ -712,24 +813,40 @@ export class Engine {
     return status === -4 || status === -5 || status === -6 ? "quantity" : handle;
   }
 
-  #check(status: number, field: string, value: unknown): void {
-    if (status < 0) this.#refuse(status, field, value);
+  /** Runs a call into the module, and stops the engine for good when it traps. */
+  #guard<T>(call: () => T): T {
+    if (this.#poison !== undefined) throw this.#poison;
+    try {
+      return call();
+    } catch (error) {
+      return this.#trapped(error);
+    }
   }
 
-  #refuse(status: number, field: string, value: unknown): never {
-    const [code, text] = STATUS[status] ?? ["INVALID_OPTION", `was refused with status ${status}`];
-    const given =
-      typeof value === "object" && value !== null && field in value
-        ? (value as Record<string, unknown>)[field]
-        : value;
-    const shown = typeof given === "string" ? JSON.stringify(given) : String(given);
-    throw new EngineError(code, field, given, `${shown} ${text}`);
+  #trapped(error: unknown): never {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    this.#poison = new EngineError(
+      "ENGINE_POISONED",
+      "engine",
+      error.message,
+      "a fault of the engine stopped it; restore it from its last snapshot, and please report this",
+    );
+    this.#poison.cause = error;
+    // Whatever is called from now on says so.
+    const poison = this.#poison;
+    this.#exports = new Proxy(this.#exports, {
+      get() {
+        throw poison;
+      },
+    });
+    throw poison;
   }
 }
 
 /**
  * Makes an engine synchronously from the module inside the package.
- * @throws {EngineError} `INVALID_OPTION`, `INVALID_PRICE`, `UNKNOWN_OPERATION`, naming the option.
+ * @throws {EngineError} `INVALID_OPTION`, `INVALID_PRICE`, `UNKNOWN_OPERATION`, naming the option;
+ *   `INCOMPATIBLE_RUNTIME` where WebAssembly may not be compiled.
  */
 export function createEngine(options: EngineOptions = {}): Engine {
   return new Engine(embeddedModule(), options);

@@ -17,7 +17,17 @@ export type EngineErrorCode =
   | "INVALID_PRICE"
   | "PAYER_MISMATCH"
   | "INVALID_OPTION"
-  | "INCOMPATIBLE_MODULE";
+  | "INCOMPATIBLE_MODULE"
+  /** The runtime does not let WebAssembly be compiled. */
+  | "INCOMPATIBLE_RUNTIME"
+  /** Bytes that are no snapshot, not all of one, or that contradict themselves. */
+  | "SNAPSHOT_CORRUPT"
+  /** A snapshot of an engine with other capacities, operations or another format. */
+  | "INCOMPATIBLE_SNAPSHOT"
+  /** Only the ledger of an engine with a `source` can be merged. */
+  | "UNNAMED_SOURCE"
+  /** A fault of the engine itself stopped it; it can be restored from a snapshot. */
+  | "ENGINE_POISONED";
 
 /** Thrown by the engine's binding for what a caller can cause. Nothing was changed when it is thrown. */
 export class EngineError extends Error {

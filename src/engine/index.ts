@@ -1,28 +1,40 @@
 // The bare engine: no MLflow, no OpenTelemetry, no Node API.
+export type {
+  BudgetAlert,
+  BudgetOptions,
+  BudgetPeriod,
+  BudgetPosition,
+  BudgetScope,
+  BudgetUnit,
+  RateLimitOptions,
+  Refusal,
+} from "./budgets.js";
 export {
   type Attribution,
-  type CustomOperation,
   createEngine,
   Engine,
   type EngineOperation,
-  type EngineOptions,
   FLAGS,
   loadEngine,
   type Outcome,
-  type Refusal,
   type RunOptions,
+  type RunStatus,
   type ScopeOptions,
 } from "./engine.js";
 export { EngineError, type EngineErrorCode } from "./errors.js";
 export type { EngineSource } from "./module.js";
 export { ATTO_PER_USD, attoToUsd, type Decimal, usdToAtto } from "./money.js";
+export type { CustomOperation, EngineOptions } from "./options.js";
 export { DEFAULT_METERS, type EnginePrices, GIB_MONTH, type MeterRate } from "./prices.js";
+export type { SamplingDecision } from "./sampling.js";
 export {
   type Dimension,
   type EngineSummary,
+  FOLDED,
   type MeterTotal,
   type OperationTotal,
   OVERFLOW,
+  type Percentiles,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,

@@ -11,25 +11,77 @@ export const DIMENSION_ID = {
   context: 8,
   model: 9,
   meter: 10,
+  budget: 11,
 } as const;
 
 export type NamedDimension = keyof typeof DIMENSION_ID;
 
+/** Ids up to this one are names that always exist: "(overflow)" by dimension, and "(folded)". */
+export const STANDING_NAMES = 12;
+/** Words of the form. */
+export const FORM = {
+  runLength: 1,
+  parentLength: 12,
+  unit: 12,
+  period: 13,
+  action: 14,
+  offset: 15,
+  budgetName: 16,
+} as const;
+
 export const HEADER = {
-  today: 16,
+  dayBase: 16,
   yesterday: 32,
-  slot: 68,
-  kept: 96,
-  dropped: 104,
-  overruns: 112,
-  overflowed: 120,
-  late: 128,
-  names: 136,
-  nodes: 148,
-  operations: 152,
-  meters: 156,
-  lastCost: 184,
-  lastReserved: 200,
+  slot: 52,
+  now: 56,
+  latest: 64,
+  overruns: 88,
+  overflowed: 96,
+  lateClock: 104,
+  lateSettled: 112,
+  forgotten: 120,
+  blocked: 128,
+  rateLimited: 136,
+  names: 152,
+  nameBytes: 156,
+  tuples: 160,
+  nodes: 164,
+  operations: 168,
+  meters: 172,
+  freeName: 180,
+  open: 204,
+  expired: 208,
+  budgets: 212,
+  alerts: 228,
+  liveTuples: 240,
+  liveNodes: 244,
+  sourceBytes: 264,
+  thresholds: 464,
+  lastCost: 592,
+  lastReserved: 608,
+  amount: 624,
+  secondAmount: 640,
+  decided: 656,
+  addresses: 688,
+} as const;
+/** Tables in the module's memory, in the order of their addresses in the header: first the sections of a snapshot. */
+export const TABLE = {
+  meters: 2,
+  operations: 3,
+  cells: 6,
+  latencies: 7,
+  nodes: 8,
+  tuples: 9,
+  budgets: 11,
+  positions: 13,
+  names: 14,
+  folded: 15,
+  nameBytes: 16,
+  sources: 17,
+  window: 18,
+  sums: 19,
+  sizes: 20,
+  classes: 21,
 } as const;
 export const NODE = {
   operations: 16,
@@ -38,6 +90,8 @@ export const NODE = {
   parent: 28,
   experiment: 32,
   name: 36,
+  positions: 40,
+  generation: 44,
   state: 48,
 };
 export const NODE_STRIDE = 64;
@@ -45,6 +99,8 @@ export const TUPLE_STRIDE = 64;
 export const TUPLE_NAMES = 16;
 export const OPERATION_STRIDE = 32;
 export const METER_STRIDE = 32;
+export const NAME_STRIDE = 16;
+export const AMOUNT_STRIDE = 16;
 export const CELL_STRIDE = 96;
 /** Cells of calls, by operation id, and behind them the cells found by key. */
 export const CALL_CELLS = 512;
@@ -57,10 +113,37 @@ export const CELL = {
   unpricedCount: 56,
   unpricedQuantity: 64,
   key: 80,
+  dropped: 88,
 };
-export const LATENCY_STRIDE = 960;
 export const LATENCY_BUCKETS = 240;
+export const SIZE_BUCKETS = 208;
+export const POSITION_STRIDE = 64;
+export const POSITION = { held: 16, fired: 48, budget: 52, next: 60 };
+export const BUDGET_STRIDE = 448;
+export const BUDGET = {
+  limit: 128,
+  names: 144,
+  unit: 192,
+  period: 196,
+  action: 200,
+  offset: 204,
+  number: 208,
+  name: 216,
+  alerts: 240,
+  live: 244,
+  thresholds: 248,
+  shares: 376,
+};
 export const STATE_RUN = 1;
+export const STATE_SCOPE = 2;
+export const STATE_STUB = 4;
 export const STATE_FINISHED = 8;
+export const STATE_FAILED = 32;
+export const STATE_KILLED = 64;
 export const TRAIT_COUNTED = 1;
 export const TRAIT_PRICED = 2;
+export const TRAIT_RUN = 4;
+/** A meter that counts bytes. */
+export const METER_BYTES = 2;
+/** How many classes of operations there can be. */
+export const CLASSES = 16;

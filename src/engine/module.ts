@@ -4,64 +4,32 @@ import base64 from "../../build/engine.wasm";
 import { EngineError } from "./errors.js";
 
 /** Exports of the module; their units are documented in assembly/index.ts. */
-export interface EngineExports extends Record<string, unknown> {
+export interface EngineExports {
   readonly memory: WebAssembly.Memory;
   abiMajor(): number;
-  init(
-    nodes: number,
-    tuples: number,
-    names: number,
-    nameBytes: number,
-    reservations: number,
-    seedLow: number,
-    seedHigh: number,
-  ): number;
-  windowAddress(): number;
-  windowBytes(): number;
-  headerAddress(): number;
-  nameAddress(): number;
-  nameByteAddress(): number;
-  nameTotalAddress(): number;
-  tupleAddress(): number;
-  nodeAddress(): number;
-  operationAddress(): number;
-  latencyAddress(): number;
-  meterAddress(): number;
-  cellAddress(): number;
-  classNames(): number;
+  header(): number;
+  form(): number;
+  init(): number;
   intern(length: number, dimension: number): number;
-  openRun(
-    run: number,
-    parent: number,
-    experiment: number,
-    team: number,
-    project: number,
-    customer: number,
-    environment: number,
-    costCenter: number,
-    context: number,
-  ): number;
-  openScope(
-    parent: number,
-    experiment: number,
-    model: number,
-    team: number,
-    project: number,
-    customer: number,
-    environment: number,
-    costCenter: number,
-    context: number,
-  ): number;
-  finishRun(node: number): number;
-  addOperation(length: number, classId: number, counted: number): number;
-  setOperationPrice(id: number, w0: number, w1: number, w2: number): number;
-  addMeter(name: number): number;
-  setMeterRate(id: number, n0: number, n1: number, n2: number, d0: number, d1: number): number;
+  pin(length: number, dimension: number): number;
+  openRun(): number;
+  openScope(parent: number): number;
+  findRun(address: number, length: number): number;
+  finishRun(node: number, how: number): number;
+  oldestFinished(): number;
+  fold(): number;
+  addOperation(length: number, classId: number, traits: number): number;
+  beginPrices(changes: number): number;
+  setOperationPrice(id: number): number;
+  addMeter(name: number, flags: number): number;
+  setMeterRate(id: number): number;
   price(operation: number, meter: number, quantity: number): number;
   setStaticPrefix(length: number): number;
   classify(address: number, length: number): number;
+  scan(address: number, length: number, answer: number): number;
   tick(now: number): number;
-  setSamplingRate(rate: number): number;
+  setTimeToLive(ms: number): number;
+  setSamplingRate(classId: number, rate: number): number;
   record(node: number, operation: number, meter: number, quantity: number, items: number): number;
   reserve(node: number, operation: number, meter: number, quantity: number): number;
   assign(ticket: number, node: number): number;
@@ -69,17 +37,50 @@ export interface EngineExports extends Record<string, unknown> {
   charge(ticket: number, meter: number, quantity: number): number;
   settle(ticket: number, failed: number, items: number, latencyMs: number): number;
   release(ticket: number): number;
+  addBudget(): number;
+  removeBudget(budget: number): number;
+  setLimit(budget: number, alerts: number): number;
+  setAlert(budget: number, index: number, share: number): number;
+  budgetSlot(budget: number): number;
+  budgetHandle(slot: number): number;
+  takeAlert(): number;
+  grant(budget: number): number;
+  spend(lease: number): number;
+  giveBack(lease: number): number;
   rollUp(dimension: number, inclusive: number): number;
+  setSource(source: number, epoch: number): number;
+  snapshotBegin(): number;
+  snapshotChunk(): number;
+  restoreBegin(): number;
+  restoreChunk(length: number, apply: number): number;
+  restoreEnd(apply: number): number;
+  mergeBegin(): number;
+  mergeChunk(length: number): number;
+  mergeEnd(): number;
 }
 
 /** The ABI this binding speaks. */
-const ABI_MAJOR = 1;
+const ABI_MAJOR = 2;
 
 let embedded: WebAssembly.Module | undefined;
 
-/** The module inside the package, compiled at the first call. */
+/**
+ * The module inside the package, compiled at the first call.
+ * @throws {EngineError} `INCOMPATIBLE_RUNTIME` where compiling is forbidden.
+ */
 export function embeddedModule(): WebAssembly.Module {
-  embedded ??= new WebAssembly.Module(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+  if (embedded !== undefined) return embedded;
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  try {
+    embedded = new WebAssembly.Module(bytes);
+  } catch (error) {
+    throw new EngineError(
+      "INCOMPATIBLE_RUNTIME",
+      "runtime",
+      undefined,
+      `this runtime does not compile WebAssembly here (${error instanceof Error ? error.message : String(error)}); in a page allow 'wasm-unsafe-eval' in script-src, in an edge worker import genops/engine.wasm as a module and give it to loadEngine`,
+    );
+  }
   return embedded;
 }
 

@@ -1,5 +1,7 @@
 // Reads the ledger out of the module's memory: exact totals, breakdowns, counts.
+import type { Instance } from "./instance.js";
 import {
+  AMOUNT_STRIDE,
   CALL_CELLS,
   CELL,
   CELL_STRIDE,
@@ -7,29 +9,36 @@ import {
   DIMENSION_ID,
   HEADER,
   LATENCY_BUCKETS,
-  LATENCY_STRIDE,
   METER_STRIDE,
+  NAME_STRIDE,
   type NamedDimension,
   NODE,
   NODE_STRIDE,
+  SIZE_BUCKETS,
+  STANDING_NAMES,
+  STATE_FAILED,
   STATE_FINISHED,
+  STATE_KILLED,
   STATE_RUN,
+  STATE_SCOPE,
+  STATE_STUB,
   TUPLE_NAMES,
   TUPLE_STRIDE,
 } from "./layout.js";
-import type { EngineExports } from "./module.js";
+import { type MergedLedger, readMerged } from "./merged.js";
 import {
   type EngineSummary,
   type MeterTotal,
   type OperationTotal,
   OVERFLOW,
+  type Percentiles,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,
 } from "./summary.js";
 
-// A name may begin with a byte order mark; it belongs to the name.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Room for the names of one run and its parent, and for the nodes of both. */
+const NAME_ROOM = 8192;
 
 interface Cell {
   readonly operation: number;
@@ -41,17 +50,7 @@ interface Cell {
   readonly errors: number;
   readonly unpricedCount: number;
   readonly unpricedQuantity: bigint;
-}
-
-function add(amounts: Map<string, bigint>, key: string, amount: bigint): void {
-  amounts.set(key, (amounts.get(key) ?? 0n) + amount);
-}
-
-/** The upper edge, in ms, of a latency bucket. */
-function bucketEdge(bucket: number): number {
-  if (bucket < 8) return (bucket + 1) / 1000;
-  const octave = Math.floor(bucket / 8) + 2;
-  return (2 ** (octave - 3) * (8 + (bucket % 8) + 1)) / 1000;
+  readonly dropped: number;
 }
 
 /** An operation as far as reading needs it. */
@@ -61,26 +60,67 @@ interface ReadOperation {
   readonly counted: boolean;
 }
 
-/** Reads one engine's memory; changes nothing but the scratch totals of a roll-up. */
-export class LedgerReader {
-  readonly #exports: EngineExports;
-  readonly #view: DataView;
-  readonly #bytes: Uint8Array;
-  readonly #header: number;
-  readonly #operations: readonly ReadOperation[];
+function add(amounts: Map<string, bigint>, key: string, amount: bigint): void {
+  amounts.set(key, (amounts.get(key) ?? 0n) + amount);
+}
 
-  constructor(exports: EngineExports, operations: readonly ReadOperation[]) {
-    this.#exports = exports;
-    this.#view = new DataView(exports.memory.buffer);
-    this.#bytes = new Uint8Array(exports.memory.buffer);
-    this.#header = exports.headerAddress();
+/** The first value above a bucket of `2^bits` buckets an octave. */
+function bucketEdge(bucket: number, bits: number): number {
+  const perOctave = 2 ** bits;
+  if (bucket < perOctave) return bucket + 1;
+  const octave = Math.floor(bucket / perOctave) - 1;
+  return 2 ** octave * (perOctave + (bucket % perOctave) + 1);
+}
+
+function percentiles(
+  counts: readonly number[],
+  bits: number,
+  unit: number,
+): Percentiles | undefined {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  if (all === 0) return undefined;
+  const percentile = (share: number) => {
+    let seen = 0;
+    const bucket = counts.findIndex((count) => {
+      seen += count;
+      return seen >= share * all;
+    });
+    return bucketEdge(bucket, bits) / unit;
+  };
+  return { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) };
+}
+
+/** Reads one engine's memory; changes nothing but the scratch sums of a roll-up. */
+export class LedgerReader {
+  readonly #instance: Instance;
+  readonly #view: DataView;
+  readonly #header: number;
+  #operations: readonly ReadOperation[] = [];
+
+  constructor(instance: Instance) {
+    this.#instance = instance;
+    this.#view = instance.view;
+    this.#header = instance.header;
+  }
+
+  /** Names the operations that are read. */
+  use(operations: readonly ReadOperation[]): void {
     this.#operations = operations;
+  }
+
+  /** Everything booked, merged ledgers included. */
+  total(): bigint {
+    let total = this.#amount(this.#header);
+    for (const ledger of this.#merged()) total += ledger.total;
+    return total;
   }
 
   /** Atto-USD booked to the UTC day that the clock shows. */
   dayTotal(): bigint {
-    const stepsBack = this.#view.getUint32(this.#header + HEADER.slot, true);
-    return this.#amount(this.#header + (stepsBack === 0 ? HEADER.today : HEADER.yesterday));
+    if (this.#instance.word(HEADER.slot) !== 0) {
+      return this.#amount(this.#header + HEADER.yesterday);
+    }
+    return this.#amount(this.#header) - this.#amount(this.#header + HEADER.dayBase);
   }
 
   /** Calls that succeeded and changed something. */
@@ -92,13 +132,38 @@ export class LedgerReader {
     return count;
   }
 
+  /** Is there little room left for another run? */
+  isFull(): boolean {
+    const { capacities } = this.#instance;
+    const freeNames = this.#instance.word(HEADER.freeName) !== 0;
+    return (
+      this.#instance.word(HEADER.liveNodes) + 2 > capacities.runs ||
+      (!freeNames && this.#instance.word(HEADER.names) + 2 > capacities.names) ||
+      (!freeNames && this.#instance.word(HEADER.nameBytes) + NAME_ROOM > capacities.nameBytes)
+    );
+  }
+
+  /** Name → id of every meter. */
+  meterIds(): Record<string, number> {
+    const count = this.#instance.word(HEADER.meters);
+    return Object.fromEntries(
+      Array.from({ length: count - 1 }, (_, index) => [this.#meterName(index + 1), index + 1]),
+    );
+  }
+
   /** Every breakdown, exact. */
   summary(): EngineSummary {
-    const inclusive = this.inclusiveByRun();
     const byRun = this.byDimension("run", false);
-    const cells = [...this.#cells()];
+    const inclusive = this.byDimension("run", true);
+    const cells = this.#cells();
+    const merged = this.#merged();
+    const counter = (offset: number) =>
+      merged.reduce((sum, ledger) => sum + ledger.counter(offset), this.#instance.counter(offset));
+    const calls = cells.filter((cell) => cell.meter === 0);
+    const dropped = calls.reduce((sum, cell) => sum + cell.dropped, 0);
+    const decided = calls.reduce((sum, cell) => sum + cell.count + cell.errors, 0);
     return {
-      total: this.#amount(this.#header),
+      total: this.total(),
       operationCount: this.operationCount(),
       errorCount: cells.reduce((sum, cell) => sum + cell.errors, 0),
       byRun: Object.fromEntries(byRun),
@@ -112,74 +177,89 @@ export class LedgerReader {
       byModel: Object.fromEntries(this.byDimension("model", false)),
       byOperationType: Object.fromEntries(this.byOperation()),
       byMeter: Object.fromEntries(this.byMeter()),
-      runs: this.#runs(byRun, inclusive),
-      operations: this.#operationTotals(cells),
+      runs: this.#runs(byRun, inclusive, merged),
+      operations: this.#operationTotals(cells, merged),
       meters: this.#meterTotals(cells),
       unpriced: this.#unpriced(cells),
-      sampling: { kept: this.#counter(HEADER.kept), dropped: this.#counter(HEADER.dropped) },
-      overflowed: this.#counter(HEADER.overflowed),
-      overruns: this.#counter(HEADER.overruns),
+      sampling: { kept: decided - dropped, dropped },
+      reservations: {
+        open: this.#instance.word(HEADER.open),
+        expired: this.#instance.word(HEADER.expired),
+        late: counter(HEADER.lateSettled),
+        forgotten: counter(HEADER.forgotten),
+      },
+      blocked: counter(HEADER.blocked),
+      rateLimited: counter(HEADER.rateLimited),
+      overflowed: counter(HEADER.overflowed),
+      overruns: counter(HEADER.overruns),
     };
+  }
+
+  #merged(): MergedLedger[] {
+    return readMerged(this.#instance);
   }
 
   #name(id: number): string {
     if (id === 0) return UNATTRIBUTED;
-    const at = this.#exports.nameAddress() + id * 16;
-    const start = this.#exports.nameByteAddress() + this.#view.getUint32(at, true);
-    return decoder.decode(this.#bytes.subarray(start, start + this.#view.getUint16(at + 4, true)));
+    const at = this.#instance.address("names") + id * NAME_STRIDE;
+    const start = this.#instance.address("nameBytes") + this.#view.getUint32(at, true);
+    return this.#instance.text(start, this.#view.getUint16(at + 4, true));
   }
 
   #amount(at: number): bigint {
-    return (this.#view.getBigInt64(at + 8, true) << 64n) | this.#view.getBigUint64(at, true);
-  }
-
-  #counter(offset: number): number {
-    return Number(this.#view.getBigUint64(this.#header + offset, true));
-  }
-
-  inclusiveByRun(): Map<string, bigint> {
-    return this.byDimension("run", true);
+    return this.#instance.amount(at);
   }
 
   byDimension(
-    dimension: Exclude<NamedDimension, "meter">,
+    dimension: Exclude<NamedDimension, "meter" | "budget">,
     inclusive: boolean,
   ): Map<string, bigint> {
     const id = DIMENSION_ID[dimension];
-    this.#exports.rollUp(id, inclusive ? 1 : 0);
+    this.#instance.exports.rollUp(id, inclusive ? 1 : 0);
     const amounts = new Map<string, bigint>();
-    const names = this.#exports.nameAddress();
-    const totals = this.#exports.nameTotalAddress();
-    const count = this.#view.getUint32(this.#header + HEADER.names, true);
+    const names = this.#instance.address("names");
+    const sums = this.#instance.address("sums");
+    const count = this.#instance.word(HEADER.names);
     for (let name = 0; name < count; name++) {
-      const ofDimension = this.#view.getUint16(names + name * 16 + 6, true) === id;
-      const amount = name === 0 || ofDimension ? this.#amount(totals + name * 16) : 0n;
-      // The two standing names are shown when they hold something; real names always.
-      if (amount !== 0n || (ofDimension && name > 10)) add(amounts, this.#name(name), amount);
+      const ofDimension = this.#view.getUint8(names + name * NAME_STRIDE + 6) === id;
+      if (name !== 0 && !ofDimension) continue;
+      const amount = this.#amount(sums + name * AMOUNT_STRIDE);
+      // The standing names are shown when they hold something; real names always.
+      if (amount !== 0n || name > STANDING_NAMES) add(amounts, this.#name(name), amount);
     }
     return amounts;
   }
 
-  *#cells(): Generator<Cell> {
-    const base = this.#exports.cellAddress();
-    for (let i = 0; i < CELLS; i++) {
-      const at = base + i * CELL_STRIDE;
-      const key = this.#view.getUint32(at + CELL.key, true);
-      const count = (offset: number) => Number(this.#view.getBigUint64(at + offset, true));
-      const ofCall = i < CALL_CELLS;
-      if (ofCall ? count(CELL.count) + count(CELL.errors) === 0 : key === 0) continue;
-      yield {
-        operation: ofCall ? i : (key - 1) >>> 16,
-        meter: ofCall ? 0 : (key - 1) & 0xffff,
-        cost: this.#amount(at),
-        quantity: this.#amount(at + CELL.quantity),
-        count: count(CELL.count),
-        items: count(CELL.items),
-        errors: count(CELL.errors),
-        unpricedCount: count(CELL.unpricedCount),
-        unpricedQuantity: this.#amount(at + CELL.unpricedQuantity),
-      };
+  /** Cells in use, those of merged ledgers added to the engine's own. */
+  #cells(): Cell[] {
+    const cells = new Map<number, Cell>();
+    const base = this.#instance.address("cells");
+    for (let i = 0; i < CELLS; i++) this.#addCell(cells, i, base + i * CELL_STRIDE);
+    for (const ledger of this.#merged()) {
+      for (const [index, at] of ledger.rows("cells")) this.#addCell(cells, index, at);
     }
+    return [...cells.values()];
+  }
+
+  #addCell(cells: Map<number, Cell>, index: number, at: number): void {
+    const key = this.#view.getUint32(at + CELL.key, true);
+    const count = (offset: number) => Number(this.#view.getBigUint64(at + offset, true));
+    const ofCall = index < CALL_CELLS;
+    if (ofCall ? count(CELL.count) + count(CELL.errors) === 0 : key === 0) return;
+    const where = ofCall ? index * 2 ** 16 : key - 1;
+    const before = cells.get(where);
+    cells.set(where, {
+      operation: ofCall ? index : (key - 1) >>> 16,
+      meter: ofCall ? 0 : (key - 1) & 0xffff,
+      cost: this.#amount(at) + (before?.cost ?? 0n),
+      quantity: this.#amount(at + CELL.quantity) + (before?.quantity ?? 0n),
+      count: count(CELL.count) + (before?.count ?? 0),
+      items: count(CELL.items) + (before?.items ?? 0),
+      errors: count(CELL.errors) + (before?.errors ?? 0),
+      unpricedCount: count(CELL.unpricedCount) + (before?.unpricedCount ?? 0),
+      unpricedQuantity: this.#amount(at + CELL.unpricedQuantity) + (before?.unpricedQuantity ?? 0n),
+      dropped: count(CELL.dropped) + (before?.dropped ?? 0),
+    });
   }
 
   #cellOperation(cell: Cell): string {
@@ -187,10 +267,9 @@ export class LedgerReader {
   }
 
   #meterName(id: number): string {
-    const meters = this.#view.getUint32(this.#header + HEADER.meters, true);
-    if (id >= meters) return OVERFLOW;
+    if (id >= this.#instance.word(HEADER.meters)) return OVERFLOW;
     return this.#name(
-      this.#view.getUint32(this.#exports.meterAddress() + id * METER_STRIDE + 24, true),
+      this.#view.getUint32(this.#instance.address("meters") + id * METER_STRIDE + 24, true),
     );
   }
 
@@ -208,22 +287,39 @@ export class LedgerReader {
     return amounts;
   }
 
-  #operationTotals(cells: readonly Cell[]): Record<string, OperationTotal> {
-    const costs = this.byOperation();
+  #operationTotals(
+    cells: readonly Cell[],
+    merged: readonly MergedLedger[],
+  ): Record<string, OperationTotal> {
+    const costs = new Map<string, bigint>();
+    for (const cell of cells) add(costs, this.#cellOperation(cell), cell.cost);
     const totals = cells
       .filter((cell) => cell.meter === 0)
       .map((cell): [string, OperationTotal] => {
         const name = this.#cellOperation(cell);
-        const latency = this.#latency(cell.operation);
+        const { operation } = cell;
+        const counts = (kind: "latencies" | "sizes", buckets: number) => {
+          const base = this.#instance.address(kind) + operation * buckets * 4;
+          const own = Array.from({ length: buckets }, (_, i) =>
+            this.#view.getUint32(base + i * 4, true),
+          );
+          for (const ledger of merged) ledger.addMeasures(kind, operation, own);
+          return own;
+        };
+        const latency = percentiles(counts("latencies", LATENCY_BUCKETS), 3, 1000);
+        const size = percentiles(counts("sizes", SIZE_BUCKETS), 2, 1);
         return [
           name,
           {
-            class: this.#operations[cell.operation]?.class ?? "other",
+            class: this.#operations[operation]?.class ?? "other",
             count: cell.count,
             errors: cell.errors,
             items: cell.items,
             cost: costs.get(name) ?? 0n,
+            kept: cell.count + cell.errors - cell.dropped,
+            dropped: cell.dropped,
             ...(latency && { latency }),
+            ...(size && { size }),
           },
         ];
       });
@@ -256,74 +352,130 @@ export class LedgerReader {
       }));
   }
 
-  #latency(operation: number): OperationTotal["latency"] {
-    const base = this.#exports.latencyAddress() + operation * LATENCY_STRIDE;
-    const counts = Array.from({ length: LATENCY_BUCKETS }, (_, i) =>
-      this.#view.getUint32(base + i * 4, true),
-    );
-    const all = counts.reduce((sum, count) => sum + count, 0);
-    if (all === 0) return undefined;
-    const percentile = (share: number) => {
-      let seen = 0;
-      const bucket = counts.findIndex((count) => {
-        seen += count;
-        return seen >= share * all;
-      });
-      return bucketEdge(bucket);
+  // ── runs ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** A run that nothing needs any more, as it is before it is folded; undefined for a scope or a stub. */
+  runOfSlot(slot: number): RunTotal | undefined {
+    const at = this.#instance.address("nodes") + slot * NODE_STRIDE;
+    const state = this.#view.getUint32(at + NODE.state, true);
+    if ((state & STATE_RUN) === 0 || (state & STATE_STUB) !== 0) return undefined;
+    const name = this.#view.getUint32(at + NODE.name, true);
+    const folded = this.#amount(this.#instance.address("folded") + name * AMOUNT_STRIDE);
+    const own = this.#amount(at) + folded;
+    return {
+      ...this.#attributionOf(at, (parent) => this.#runAbove(parent)),
+      own,
+      folded,
+      inclusive: own,
+      operations: this.#view.getUint32(at + NODE.operations, true),
+      errors: this.#view.getUint32(at + NODE.errors, true),
     };
-    return { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) };
   }
 
-  #runs(own: ReadonlyMap<string, bigint>, inclusive: ReadonlyMap<string, bigint>): RunTotal[] {
-    const nodes = this.#exports.nodeAddress();
-    const tuples = this.#exports.tupleAddress();
-    const count = this.#view.getUint32(this.#header + HEADER.nodes, true);
-    const runs: RunTotal[] = [];
-    const { operations, errors } = this.#countsByRun(nodes, count);
+  /** Name of the nearest run at or above a slot; 0 is none. */
+  #runAbove(slot: number): number {
+    const nodes = this.#instance.address("nodes");
+    let at = nodes + slot * NODE_STRIDE;
+    let above = slot;
+    while (above !== 0 && this.#view.getUint32(at + NODE.state, true) & STATE_SCOPE) {
+      above = this.#view.getUint32(at + NODE.parent, true);
+      at = nodes + above * NODE_STRIDE;
+    }
+    return above === 0 ? 0 : this.#view.getUint32(at + NODE.name, true);
+  }
+
+  #attributionOf(
+    at: number,
+    runAbove: (parent: number) => number,
+    tuple = this.#instance.address("tuples") +
+      this.#view.getUint32(at + NODE.tuple, true) * TUPLE_STRIDE,
+  ) {
+    const word = (offset: number) => this.#view.getUint32(at + offset, true);
+    const payer = (index: number) => this.#view.getUint32(tuple + TUPLE_NAMES + index * 4, true);
     const named = (key: string, id: number) => (id === 0 ? {} : { [key]: this.#name(id) });
+    const state = word(NODE.state);
+    const parent = word(NODE.parent);
+    return {
+      runId: this.#name(word(NODE.name)),
+      ...named("parentRunId", parent === 0 ? 0 : runAbove(parent)),
+      ...named("experiment", word(NODE.experiment)),
+      ...named("team", payer(0)),
+      ...named("project", payer(1)),
+      ...named("customer", payer(2)),
+      ...named("environment", payer(3)),
+      ...named("costCenter", payer(4)),
+      finished: (state & STATE_FINISHED) !== 0,
+      ...((state & STATE_FINISHED) !== 0 && {
+        status:
+          state & STATE_FAILED
+            ? ("FAILED" as const)
+            : state & STATE_KILLED
+              ? ("KILLED" as const)
+              : ("FINISHED" as const),
+      }),
+    };
+  }
+
+  #runs(
+    own: ReadonlyMap<string, bigint>,
+    inclusive: ReadonlyMap<string, bigint>,
+    merged: readonly MergedLedger[],
+  ): RunTotal[] {
+    const nodes = this.#instance.address("nodes");
+    const folded = this.#instance.address("folded");
+    const count = this.#instance.word(HEADER.nodes);
+    const runs = new Map<string, RunTotal>();
+    const stubs = new Map<string, RunTotal>();
+    const counts = new Map<string, { operations: number; errors: number }>();
+    const countOn = (name: string, at: number) => {
+      const before = counts.get(name) ?? { operations: 0, errors: 0 };
+      counts.set(name, {
+        operations: before.operations + this.#view.getUint32(at + NODE.operations, true),
+        errors: before.errors + this.#view.getUint32(at + NODE.errors, true),
+      });
+    };
+    const note = (at: number, run: RunTotal) => {
+      const state = this.#view.getUint32(at + NODE.state, true);
+      const known = state & STATE_STUB ? stubs : runs;
+      const before = known.get(run.runId);
+      // Ledgers may each have seen a part of a run: it is over when one of them saw its end.
+      if (before === undefined || (run.finished && !before.finished)) known.set(run.runId, run);
+    };
+    const empty = { own: 0n, folded: 0n, inclusive: 0n, operations: 0, errors: 0 };
+    const foldedOf = new Map<string, bigint>();
     for (let slot = 1; slot <= count; slot++) {
       const at = nodes + slot * NODE_STRIDE;
       const state = this.#view.getUint32(at + NODE.state, true);
+      if (state === 0) continue;
+      const above = this.#runAbove(slot);
+      if (above !== 0) countOn(this.#name(above), at);
       if ((state & STATE_RUN) === 0) continue;
-      const word = (offset: number) => this.#view.getUint32(at + offset, true);
-      const payer = tuples + word(NODE.tuple) * TUPLE_STRIDE + TUPLE_NAMES;
-      const payerName = (index: number) => this.#view.getUint32(payer + index * 4, true);
-      const runId = this.#name(word(NODE.name));
-      const parent = word(NODE.parent);
-      const parentName =
-        parent === 0 ? 0 : this.#view.getUint32(nodes + parent * NODE_STRIDE + NODE.name, true);
-      runs.push({
-        runId,
-        ...named("parentRunId", parentName),
-        ...named("experiment", word(NODE.experiment)),
-        ...named("team", payerName(0)),
-        ...named("project", payerName(1)),
-        ...named("customer", payerName(2)),
-        ...named("environment", payerName(3)),
-        ...named("costCenter", payerName(4)),
-        own: own.get(runId) ?? 0n,
-        inclusive: inclusive.get(runId) ?? 0n,
-        operations: operations[slot] ?? 0,
-        errors: errors[slot] ?? 0,
-        finished: (state & STATE_FINISHED) !== 0,
-      });
+      const run = this.#attributionOf(at, (parent) => this.#runAbove(parent));
+      note(at, { ...run, ...empty });
+      const name = this.#view.getUint32(at + NODE.name, true);
+      add(foldedOf, run.runId, this.#amount(folded + name * AMOUNT_STRIDE));
     }
-    return runs;
-  }
-
-  /** By slot of a run: what was counted on it and on the scopes below it, as its own cost is. */
-  #countsByRun(nodes: number, count: number) {
-    const operations = new Float64Array(count + 1);
-    const errors = new Float64Array(count + 1);
-    const word = (slot: number, offset: number) =>
-      this.#view.getUint32(nodes + slot * NODE_STRIDE + offset, true);
-    for (let slot = 1; slot <= count; slot++) {
-      let run = slot;
-      while (run !== 0 && run <= count && word(run, NODE.name) === 0) run = word(run, NODE.parent);
-      if (run === 0 || run > count) continue;
-      operations[run] = (operations[run] ?? 0) + word(slot, NODE.operations);
-      errors[run] = (errors[run] ?? 0) + word(slot, NODE.errors);
+    for (const ledger of merged) {
+      for (const [, at] of ledger.rows("nodes")) {
+        const above = ledger.runAbove(at);
+        if (above !== 0) countOn(this.#name(above), at);
+        if ((this.#view.getUint32(at + NODE.state, true) & STATE_RUN) === 0) continue;
+        const tuple = ledger.tupleOf(at);
+        note(at, {
+          ...this.#attributionOf(at, () => ledger.parentRun(at), tuple),
+          ...empty,
+        });
+      }
+      for (const [name, at] of ledger.rows("folded"))
+        add(foldedOf, this.#name(name), this.#amount(at));
     }
-    return { operations, errors };
+    for (const [runId, stub] of stubs) if (!runs.has(runId)) runs.set(runId, stub);
+    return [...runs.values()].map((run) => ({
+      ...run,
+      own: own.get(run.runId) ?? 0n,
+      folded: foldedOf.get(run.runId) ?? 0n,
+      inclusive: inclusive.get(run.runId) ?? 0n,
+      ...(counts.get(run.runId) ?? {}),
+    }));
   }
 }

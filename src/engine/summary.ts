@@ -16,6 +16,8 @@ export type Dimension =
 
 /** Key of what carries no value in a dimension. */
 export const UNATTRIBUTED = "(unattributed)";
+/** Runs that were folded and had no run above them. */
+export const FOLDED = "(folded)";
 /** What was booked although there was no room left for its name. */
 export const OVERFLOW = "(overflow)";
 
@@ -30,14 +32,25 @@ export interface RunTotal {
   readonly customer?: string;
   readonly environment?: string;
   readonly costCenter?: string;
-  /** What was booked on the run itself and on scopes below it. */
+  /** What was booked on the run itself, on scopes below it, and on runs below it that were folded. */
   readonly own: bigint;
+  /** The part of `own` that came from runs and scopes that were folded. */
+  readonly folded: bigint;
   /** `own` and the same of every run below it. */
   readonly inclusive: bigint;
-  /** Calls that succeeded and changed something, on the run itself and on scopes below it. */
+  /** Calls that succeeded and changed something, counted as `own` is. */
   readonly operations: number;
   readonly errors: number;
   readonly finished: boolean;
+  /** How it ended; absent while it has not. */
+  readonly status?: "FINISHED" | "FAILED" | "KILLED";
+}
+
+/** Upper edges of the buckets that hold these shares of all values. */
+export interface Percentiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
 }
 
 /** One operation of the table, as it was used. */
@@ -50,8 +63,13 @@ export interface OperationTotal {
   readonly items: number;
   /** Atto-USD, storage included. */
   readonly cost: bigint;
-  /** Milliseconds; each is the upper edge of its bucket, at most 12.5 % above the true value. Absent when none was noted. */
-  readonly latency?: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Operations whose telemetry was kept, and those it was not; together `count` and `errors`. */
+  readonly kept: number;
+  readonly dropped: number;
+  /** Milliseconds, at most 12.5 % above the true values. Absent when none was noted. */
+  readonly latency?: Percentiles;
+  /** Bytes that single operations carried, at most 25 % above the true values. Absent when there were none. */
+  readonly size?: Percentiles;
 }
 
 /** One meter: a quantity in its own unit and what it cost. */
@@ -94,6 +112,18 @@ export interface EngineSummary {
   readonly meters: Readonly<Record<string, MeterTotal>>;
   readonly unpriced: readonly UnpricedTotal[];
   readonly sampling: { readonly kept: number; readonly dropped: number };
+  readonly reservations: {
+    readonly open: number;
+    /** Expired and not settled yet. */
+    readonly expired: number;
+    /** Settled after they had expired. */
+    readonly late: number;
+    /** Expired ones whose ticket was given up for lack of room. */
+    readonly forgotten: number;
+  };
+  /** Calls that a budget or a rate limit refused. */
+  readonly blocked: number;
+  readonly rateLimited: number;
   /** Operations booked to an overflow bucket because a capacity was used up. */
   readonly overflowed: number;
   /** Operations that were charged more than they had reserved. */

@@ -2,7 +2,15 @@
 import { type Attributes, diag, type Span } from "@opentelemetry/api";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import type { SummaryNames } from "../costs/summary.js";
-import { type Engine, EngineError, FLAGS, OVERFLOW } from "../engine/index.js";
+import {
+  type Engine,
+  EngineError,
+  type EngineErrorCode,
+  FLAGS,
+  FOLDED,
+  OVERFLOW,
+  type RunStatus,
+} from "../engine/index.js";
 import { MLFLOW } from "../telemetry/semantics.js";
 import { SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
@@ -12,7 +20,8 @@ import { pricedEngine } from "./pricing.js";
 
 /** What is known of a run. Amounts in atto-USD. */
 interface RunState {
-  readonly node: number;
+  /** Its handle in the ledger; another one after it was folded to make room. */
+  node: number;
   readonly attributes: GovernanceAttributes;
   readonly started: StartedRun;
   readonly parent: RunState | undefined;
@@ -46,7 +55,15 @@ export interface Pending {
 /** What governance keeps in memory of scopes and names before it starts anew. */
 const CACHE_MAX = 4096;
 
-const ENDED = ["FINISHED", "FAILED", "KILLED"];
+const ENDED: readonly string[] = ["FINISHED", "FAILED", "KILLED"] satisfies RunStatus[];
+
+function isEnded(status: string): status is RunStatus {
+  return ENDED.includes(status);
+}
+
+function hasCode(error: unknown, code: EngineErrorCode): boolean {
+  return error instanceof EngineError && error.code === code;
+}
 
 /** One ledger and its telemetry: an adapter has exactly one. */
 export class Governor implements SummaryNames {
@@ -65,6 +82,7 @@ export class Governor implements SummaryNames {
   readonly #runLimit: number;
   #runsStarted = 0;
   #overflowTold = false;
+  #foldedTold = false;
 
   constructor(configuration: Configuration, version: string) {
     this.configuration = configuration;
@@ -74,6 +92,7 @@ export class Governor implements SummaryNames {
       runs: this.#runLimit,
       samplingRate: configuration.samplingRate,
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+      onFolded: () => this.#tellFolded(),
     });
     this.#spans = new SpanEmitter(configuration.tracerProvider, version);
     this.tick();
@@ -148,7 +167,7 @@ export class Governor implements SummaryNames {
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.#runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
-    const node = run?.node ?? this.#scope(operation, attributes);
+    let node = run?.node ?? this.#scope(operation, attributes);
     let meter = 0;
     let quantity = 0;
     if (operation.upload) {
@@ -157,7 +176,14 @@ export class Governor implements SummaryNames {
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = engine.reserve(node, operationId, meter, quantity);
+    const held = this.#onNode(
+      node,
+      () => (run ? this.#reopen(run) : this.#scopeAnew(operation, attributes)),
+      (alive) => {
+        node = alive;
+        return engine.reserve(alive, operationId, meter, quantity);
+      },
+    );
     return {
       operation,
       attributes: payer,
@@ -192,15 +218,10 @@ export class Governor implements SummaryNames {
   ): RunState | undefined {
     let node: number;
     try {
-      node = this.engine.openRun({
-        runId: started.runId,
-        parentRunId: started.parentRunId,
-        experiment: started.experimentId,
-        ...attributes,
-      });
+      node = this.#nodeOf(started, attributes);
     } catch (error) {
       // Known to the ledger under another payer, and forgotten here: its cost goes to a scope instead.
-      if (error instanceof EngineError && error.code === "ATTRIBUTION_IMMUTABLE") return undefined;
+      if (hasCode(error, "ATTRIBUTION_IMMUTABLE")) return undefined;
       throw error;
     }
     const state: RunState = {
@@ -219,6 +240,32 @@ export class Governor implements SummaryNames {
     this.#runs.set(started.runId, state);
     if (started.runName !== undefined) this.#runNames.set(started.runId, started.runName);
     return state;
+  }
+
+  #nodeOf(started: StartedRun, attributes: GovernanceAttributes): number {
+    return this.engine.openRun({
+      runId: started.runId,
+      parentRunId: started.parentRunId,
+      experiment: started.experimentId,
+      ...attributes,
+    });
+  }
+
+  #reopen(run: RunState): number {
+    run.node = this.#nodeOf(run.started, run.attributes);
+    // It was over, or it would not have been folded.
+    this.engine.finishRun(run.node);
+    return run.node;
+  }
+
+  /** Calls the ledger on a node; when that was folded to make room, on what takes its place. */
+  #onNode<T>(node: number, again: () => number, call: (alive: number) => T): T {
+    try {
+      return call(node);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      return call(again());
+    }
   }
 
   #makeRoom(): void {
@@ -249,15 +296,21 @@ export class Governor implements SummaryNames {
     ]);
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
-    const scope = this.engine.openScope({
-      parent: parent?.node,
-      experiment,
-      model: operation.modelName,
-      ...payer,
-    });
+    const open = (above: number | undefined) =>
+      this.engine.openScope({ parent: above, experiment, model: operation.modelName, ...payer });
+    const scope = parent
+      ? this.#onNode(parent.node, () => this.#reopen(parent), open)
+      : open(undefined);
+    // So that it can be folded as soon as its room is needed: it is found anew then.
+    this.engine.finishRun(scope);
     if (this.#scopes.size >= CACHE_MAX) this.#scopes.clear();
     this.#scopes.set(key, scope);
     return scope;
+  }
+
+  #scopeAnew(operation: Operation, attributes: GovernanceAttributes): number {
+    this.#scopes.clear();
+    return this.#scope(operation, attributes);
   }
 
   // ── after the call ─────────────────────────────────────────────────────────────────────────────
@@ -266,16 +319,7 @@ export class Governor implements SummaryNames {
   succeed(pending: Pending, outcome: Outcome): void {
     const elapsed = performance.now() - pending.startMark;
     const run = this.#assign(pending, outcome);
-    const flags =
-      pending.ticket === undefined
-        ? this.engine.record(
-            pending.node,
-            pending.operationId,
-            pending.meter,
-            pending.quantity,
-            pending.operation.items,
-          )
-        : this.engine.settle(pending.ticket, "ok", elapsed, pending.operation.items);
+    const flags = this.#settle(pending, elapsed) ?? this.#record(pending);
     const cost = this.engine.lastCost();
     if ((flags & FLAGS.overflowed) !== 0) this.#tellOverflow();
     this.#book(run, cost);
@@ -284,11 +328,46 @@ export class Governor implements SummaryNames {
       this.#startSpan(run, pending.startMs);
       return;
     }
-    if (outcome.endedRun && ENDED.includes(outcome.endedRun.status)) {
+    if (outcome.endedRun && isEnded(outcome.endedRun.status)) {
       this.#endRun(outcome.endedRun.runId, outcome.endedRun.status, endMs);
       return;
     }
     this.#emit(pending, run, flags, cost, endMs, outcome);
+  }
+
+  /** Settles a reservation; undefined when there is none, or it expired so long ago that it was forgotten. */
+  #settle(pending: Pending, elapsedMs: number): number | undefined {
+    if (pending.ticket === undefined) return undefined;
+    try {
+      return this.engine.settle(pending.ticket, "ok", elapsedMs, pending.operation.items);
+    } catch (error) {
+      if (hasCode(error, "TICKET_SETTLED")) return undefined;
+      throw error;
+    }
+  }
+
+  #record(pending: Pending): number {
+    const { operation, run } = pending;
+    return this.#onNode(
+      pending.node,
+      () => (run ? this.#reopen(run) : this.#scopeAnew(operation, pending.attributes)),
+      (alive) =>
+        this.engine.record(
+          alive,
+          pending.operationId,
+          pending.meter,
+          pending.quantity,
+          operation.items,
+        ),
+    );
+  }
+
+  #tellFolded(): void {
+    if (this.#foldedTold) return;
+    this.#foldedTold = true;
+    this.logger.warn(
+      `genops: the ledger has no room for more runs; those that ended first are added up under the run above them or ${FOLDED}, and every total stays exact. To see more of them one by one, raise runCapacity (now ${this.#runLimit}).`,
+    );
   }
 
   #tellOverflow(): void {
@@ -347,10 +426,14 @@ export class Governor implements SummaryNames {
     });
   }
 
-  #endRun(runId: string, status: string, endMs: number): void {
+  #endRun(runId: string, status: RunStatus, endMs: number): void {
     const run = this.#runs.get(runId);
     if (run === undefined) return;
-    this.engine.finishRun(run.node);
+    this.#onNode(
+      run.node,
+      () => this.#reopen(run),
+      (alive) => this.engine.finishRun(alive, status),
+    );
     if (run.span === undefined) return;
     this.#spans.endRun(run.span, {
       endMs,

@@ -7,6 +7,7 @@ import {
   type Engine,
   EngineError,
   type EngineOperation,
+  type EngineOptions,
   type EnginePrices,
   GIB_MONTH,
   type MeterRate,
@@ -148,10 +149,7 @@ export function enginePrices(pricing: Pricing): EnginePrices {
 }
 
 /** Makes the ledger's engine, its price errors told as errors of the configuration. */
-export function pricedEngine(
-  pricing: Pricing,
-  options: { readonly runs?: number; readonly samplingRate: number; readonly seed: number },
-): Engine {
+export function pricedEngine(pricing: Pricing, options: EngineOptions): Engine {
   try {
     return createEngine({ ...options, prices: enginePrices(pricing) });
   } catch (error) {

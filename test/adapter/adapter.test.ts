@@ -427,11 +427,13 @@ describe("bad input", () => {
     const logger = { debug: () => {}, warn: (message: string) => void warnings.push(message) };
     const adapter = await newAdapter({ runCapacity: 5, logger });
     const experimentName = uniqueName("full");
-    for (let index = 0; index < 12; index++) {
-      await adapter.trackMlflowRun({ experimentName, runName: `r${index}` }, () =>
-        mlflow.logParam("p", index),
-      );
-    }
+    const nest = async (depth: number): Promise<void> => {
+      await adapter.trackMlflowRun({ experimentName, runName: `r${depth}` }, async () => {
+        await mlflow.logParam("p", depth);
+        if (depth > 1) await nest(depth - 1);
+      });
+    };
+    await nest(12);
     const summary = adapter.costAggregator.getSummary();
     expect(summary.totalCostExact).toBe("0.0025");
     expect(summary.costByTeam).toEqual({ "ml-team": 0.0025 });
@@ -439,6 +441,31 @@ describe("bad input", () => {
     expect(summary.costByRun["(overflow)"]).toBeGreaterThan(0);
     expect(summary.overflowedOperations).toBeGreaterThan(0);
     expect(warnings).toEqual([expect.stringMatching(/no room.*Raise runCapacity \(now 5\)/)]);
+    expect(adapter.containedFailures).toBe(0);
+  });
+
+  it("adds up runs that are over when their room is needed, and books on them all the same", async () => {
+    const warnings: string[] = [];
+    const logger = { debug: () => {}, warn: (message: string) => void warnings.push(message) };
+    const adapter = await newAdapter({ runCapacity: 5, logger });
+    const experimentName = uniqueName("folded");
+    const ids: string[] = [];
+    for (let index = 0; index < 12; index++) {
+      await adapter.trackMlflowRun({ experimentName, runName: `r${index}` }, async () => {
+        ids.push(mlflow.activeRun()?.info.runId ?? "");
+        await mlflow.logParam("p", index);
+      });
+    }
+    const summary = adapter.costAggregator.getSummary();
+    expect(summary.totalCostExact).toBe("0.0025");
+    expect(exactSum(summary.costByRun)).toBe(exactSum({ total: 0.0025 }));
+    expect(summary.costByRun["(folded)"]).toBeGreaterThan(0);
+    expect(summary.overflowedOperations).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/ended first.*raise runCapacity \(now 5\)/)]);
+    await adapter.trackMlflowRun({ experimentName, runName: "late" }, async () => {
+      for (const id of ids) await new mlflow.MlflowClient().setTag(id, "late", "yes");
+    });
+    expect(adapter.costAggregator.getSummary().totalCostExact).toBe("0.0038");
     expect(adapter.containedFailures).toBe(0);
   });
 

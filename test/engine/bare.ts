@@ -6,8 +6,13 @@ export const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))
 export const module = new WebAssembly.Module(bytes);
 
 // Byte offsets in the header, as in assembly/layout.ts.
-export const LAST_COST = 184;
-export const LAST_RESERVED = 200;
+export const LAST_COST = 592;
+export const LAST_RESERVED = 608;
+export const THRESHOLDS = 464;
+export const RANDOM = 80;
+const AMOUNT = 624;
+const SECOND_AMOUNT = 640;
+const WINDOW = 688 + 18 * 4;
 
 export interface Capacities {
   readonly runs?: number;
@@ -20,13 +25,23 @@ export interface Capacities {
 
 export interface Bare {
   readonly exports: EngineExports;
+  readonly window: number;
+  readonly header: number;
   /** A copy of all memory. */
   image(): Uint8Array;
   memoryBytes(): number;
-  /** Interns a name; dimension 1 is the run, 2 the experiment, 3 the team. */
+  /** Writes text into the window; answers its length in bytes. */
+  write(text: string, behind?: number): number;
+  /** Interns a name; dimension 2 is the experiment, 3 the team. */
   intern(text: string, dimension: number): number;
+  /** Opens a run of a parent, an experiment and a team. */
+  openRun(run: string, parent?: string, experiment?: string, team?: string): number;
+  /** Opens a scope of an experiment. */
+  openScope(parent: number, experiment?: string): number;
   /** An amount in the header. */
   amount(offset: number): bigint;
+  /** Gives the next call one amount or two. */
+  give(first: bigint, second?: bigint): void;
 }
 
 /** A fresh instance, started with small capacities. */
@@ -40,22 +55,56 @@ export function bare(capacities: Capacities = {}): Bare {
     reservations = 16,
     seed = 0,
   } = capacities;
-  const status = exports.init(runs, tuples, names, nameBytes, reservations, seed, 0);
+  const values = [runs, tuples, names, nameBytes, reservations, 16, 16, 4096, seed, 0];
+  new Uint32Array(exports.memory.buffer, exports.form(), 32).set(values);
+  const status = exports.init();
   if (status !== 0) throw new Error(`init answered ${status}`);
+  const header = exports.header();
+  const view = new DataView(exports.memory.buffer);
+  const form = new Uint32Array(exports.memory.buffer, exports.form(), 32);
+  const window = view.getUint32(header + WINDOW, true);
   const encoder = new TextEncoder();
+  const write = (text: string, behind = 0) => {
+    const bytes = encoder.encode(text);
+    new Uint8Array(exports.memory.buffer).set(bytes, window + behind);
+    return bytes.length;
+  };
+  const intern = (text: string, dimension: number) =>
+    text === "" ? 0 : exports.intern(write(text), dimension);
   return {
     exports,
+    window,
+    header,
     image: () => new Uint8Array(exports.memory.buffer.slice(0)),
     memoryBytes: () => exports.memory.buffer.byteLength,
-    intern(text, dimension) {
-      const name = encoder.encode(text);
-      new Uint8Array(exports.memory.buffer).set(name, exports.windowAddress());
-      return exports.intern(name.length, dimension);
+    write,
+    intern,
+    openRun(run, parent = "", experiment = "", team = "") {
+      const ids = [intern(experiment, 2), intern(team, 3)];
+      form.fill(0);
+      form.set(ids, 2);
+      form[1] = write(run);
+      form[12] = write(parent, form[1]);
+      return exports.openRun();
+    },
+    openScope(parent, experiment = "") {
+      const id = intern(experiment, 2);
+      form.fill(0);
+      form[2] = id;
+      return exports.openScope(parent);
     },
     amount(offset) {
-      const view = new DataView(exports.memory.buffer);
-      const at = exports.headerAddress() + offset;
+      const at = header + offset;
       return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true);
+    },
+    give(first, second = 0n) {
+      for (const [at, amount] of [
+        [AMOUNT, first],
+        [SECOND_AMOUNT, second],
+      ] as const) {
+        view.setBigUint64(header + at, BigInt.asUintN(64, amount), true);
+        view.setBigUint64(header + at + 8, BigInt.asUintN(64, amount >> 64n), true);
+      }
     },
   };
 }

@@ -183,13 +183,13 @@ describe("other tables", () => {
 
 describe("memory", () => {
   it("is sized once and never grows, however much goes through it", () => {
-    const { exports, intern, memoryBytes } = bare();
+    const { exports, openRun, openScope, memoryBytes } = bare();
     const before = memoryBytes();
     const operation = 2;
     for (let i = 0; i < 5000; i++) {
-      const run = exports.openRun(intern(`run-${i}`, 1), 0, 0, intern(`t-${i}`, 3), 0, 0, 0, 0, 0);
+      const run = openRun(`run-${i}`, "", "", `t-${i}`);
       expect(run).toBeGreaterThan(0);
-      exports.openScope(run, intern(`experiment-${i}`, 2), 0, 0, 0, 0, 0, 0, 0);
+      openScope(run, `experiment-${i}`);
       exports.record(run, operation, 0, 0, 1);
       const ticket = exports.reserve(run, operation, 0, 0);
       if (ticket > 0 && i % 2 === 0) exports.settle(ticket, 0, 1, 5);

@@ -201,7 +201,14 @@ describe("the operations that cost", () => {
   ] as const)("%s %s is %s", (method, path, name, group, price, counted) => {
     for (const family of ["/api/", "/ajax-api/"]) {
       const id = engine.classify(method, `${family}${path}`);
-      expect(engine.operations[id]).toEqual({ id, name, class: group, price, counted });
+      expect(engine.operations[id]).toEqual({
+        id,
+        name,
+        class: group,
+        price,
+        counted,
+        startsRun: name === "create_run",
+      });
     }
   });
 });
@@ -277,8 +284,7 @@ describe("a static prefix", () => {
 });
 
 describe("raw bytes", () => {
-  const { exports } = bare();
-  const window = exports.windowAddress();
+  const { exports, window } = bare();
   const ask = (text: string) => {
     const written = new TextEncoder().encode(text);
     new Uint8Array(exports.memory.buffer).set(written, window);

@@ -111,6 +111,7 @@ describe("a million operations", () => {
         if (held === undefined) continue;
         if (typeof held.engine !== "number") throw new Error(`no room for a ticket, ${hint}`);
         if (engine.lastReserved() !== twin.lastReserved) throw new Error(`holds differ, ${hint}`);
+        if ("refused" in held.twin) throw new Error(`the twin refused, ${hint}`);
         open.push({ handle: held.engine, ticket: held.twin });
       } else if (dice < 990 && open.length > 0) {
         const index = below(open.length);

@@ -14,7 +14,7 @@ const GIB_DAYS = 2n ** 30n * 30n;
 const E18 = 10n ** 18n;
 
 /** Meters beside the four of storage: tiny, huge and awkward rates, and two of unknown price. */
-const METERS: NonNullable<EnginePrices["meters"]> = {
+export const METERS: NonNullable<EnginePrices["meters"]> = {
   "gpu.seconds": { price: "0.000000000000000001", per: 7 },
   tokens: { price: "2.5", per: 1_000_000 },
   "huge.unit": "37000",
@@ -30,7 +30,7 @@ export interface Pair {
 
 export function makePair(options: EngineOptions = {}): Pair {
   const engine = createEngine({ ...options, prices: { meters: METERS } });
-  const twin = new Twin(engine.operations);
+  const twin = new Twin(engine.operations, options.reservationTtlMs);
   const add = (name: string, numerator?: bigint, denominator = 1n) => {
     const id = twin.addMeter(
       name,
@@ -118,6 +118,8 @@ export function expectEqual({ engine, twin }: Pair, hint: string, totals = true)
   expect(actual.errorCount, hint).toBe(expected.errorCount);
   expect(actual.overruns, hint).toBe(expected.overruns);
   expect(actual.overflowed, hint).toBe(0);
+  expect(actual.reservations, hint).toEqual(twin.reservations);
+  expect(actual.blocked + actual.rateLimited, hint).toBe(twin.refused);
   expect(actual.sampling.kept + actual.sampling.dropped, hint).toBe(twin.decisions());
   for (const [breakdown, dimension] of Object.entries(BREAKDOWNS)) {
     const key = breakdown as keyof typeof BREAKDOWNS;
@@ -139,7 +141,11 @@ export function expectEqual({ engine, twin }: Pair, hint: string, totals = true)
   const byId = (a: { runId: string }, b: { runId: string }) => (a.runId < b.runId ? -1 : 1);
   expect([...actual.runs].sort(byId), hint).toEqual([...expected.runs].sort(byId));
   const counts = Object.fromEntries(
-    Object.entries(actual.operations).map(([name, { latency: _, ...rest }]) => [name, rest]),
+    Object.entries(actual.operations).map(([name, total]) => {
+      const { latency: _, size: __, ...rest } = total;
+      // Which of them are kept is chance; that none is lost is not.
+      return [name, { ...rest, kept: rest.kept + rest.dropped, dropped: 0 }];
+    }),
   );
   expect(counts, hint).toEqual(expected.operations);
   expect(Object.entries(actual.meters).sort(), hint).toEqual(
@@ -150,4 +156,32 @@ export function expectEqual({ engine, twin }: Pair, hint: string, totals = true)
   const sorted = (list: typeof actual.unpriced) =>
     [...list].sort((a, b) => (key(a) < key(b) ? -1 : 1));
   expect(sorted(actual.unpriced), hint).toEqual(sorted(expected.unpriced));
+}
+
+/** Compares every budget's position, and the alerts that were fired. */
+export function expectBudgets(
+  { engine, twin }: Pair,
+  budgets: readonly { handle: number; budget: ReturnType<Twin["addBudget"]> | undefined }[],
+): void {
+  const live = budgets.filter(({ budget }) => budget?.live);
+  expect([...engine.budgets()].sort()).toEqual(live.map(({ handle }) => handle).sort());
+  for (const { handle, budget } of live) {
+    if (budget === undefined || budget.period === "second" || budget.period === "minute") continue;
+    const hint = JSON.stringify(budget.options);
+    const { name, ...position } = engine.budget(handle);
+    expect(name).toBe(budget.options.name);
+    if (budget.period !== "run") {
+      expect(position, hint).toEqual(twin.position(budget));
+      continue;
+    }
+    for (const [node] of twin.runPositions(budget)) {
+      const run = engine.findRun(node.run as string);
+      const { name: _, ...ofRun } = engine.budget(handle, run);
+      expect(ofRun, `${node.run}: ${hint}`).toEqual(twin.position(budget, node));
+    }
+  }
+  const names = new Set(live.map(({ budget }) => budget?.options.name));
+  const fired = engine.takeAlerts().map(({ name, share }) => `${name} ${share}`);
+  const expected = twin.alerts.filter((alert) => names.has(alert.split(" ").slice(0, 2).join(" ")));
+  for (const alert of fired) expect(expected, alert).toContain(alert);
 }

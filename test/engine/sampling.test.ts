@@ -1,7 +1,7 @@
 // Telemetry is thinned one operation at a time; money and counts never are.
 import { describe, expect, it } from "vitest";
 import { createEngine, FLAGS } from "../../src/engine/index.js";
-import { bare } from "./bare.js";
+import { bare, THRESHOLDS } from "./bare.js";
 import { refused } from "./refused.js";
 
 const OPERATIONS = 100_000;
@@ -39,10 +39,10 @@ describe("a sampling rate", () => {
     [2 ** -52, 2n ** 52n - 1n],
     [0, 2n ** 52n],
   ])("of %d is the rejection threshold that OpenTelemetry gives it", (rate, threshold) => {
-    const { exports } = bare();
-    expect(exports.setSamplingRate(rate)).toBe(0);
+    const { exports, header } = bare();
+    expect(exports.setSamplingRate(2, rate)).toBe(0);
     const view = new DataView(exports.memory.buffer);
-    expect(view.getBigUint64(exports.headerAddress() + 88, true)).toBe(threshold);
+    expect(view.getBigUint64(header + THRESHOLDS + 16, true)).toBe(threshold);
   });
 
   it("keeps a subset of what a higher rate keeps", () => {
@@ -58,8 +58,13 @@ describe("a sampling rate", () => {
 
   it("changes no amount and no count", () => {
     const [all, ...thinned] = [1, 0.5, 0.01, 0].map((rate) => {
-      const { sampling: _, ...rest } = recordMany(rate).engine.summary();
-      return rest;
+      const { sampling: _, operations, ...rest } = recordMany(rate).engine.summary();
+      const counts = Object.entries(operations).map(([name, total]) => {
+        const { kept, dropped, ...others } = total;
+        expect(kept + dropped).toBe(total.count + total.errors);
+        return [name, others];
+      });
+      return { ...rest, counts };
     });
     for (const rest of thinned) expect(rest).toEqual(all);
   });
