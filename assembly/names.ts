@@ -66,6 +66,13 @@ export function find(address: usize, length: u32, dimension: u32): u32 {
   return load<u32>(placeOf(address, length, dimension, hashOf(address, length, dimension)));
 }
 
+let whole: bool = false;
+
+/** Says that blocks may not be cut, so that what is taken can be put back as it was. */
+export function keepWhole(on: bool): void {
+  whole = on;
+}
+
 /** Bytes of `length` in blocks of 16, as offset; all ones when there is no room. */
 export function takeBytes(length: u32): u32 {
   const blocks = (length + 15) >> 4;
@@ -78,7 +85,7 @@ export function takeBytes(length: u32): u32 {
       return used;
     }
     do {
-      if (++from >= at.BLOCK_SIZES) return 0xffffffff;
+      if (whole || ++from >= at.BLOCK_SIZES) return 0xffffffff;
       head += 4;
     } while (load<u32>(head) == 0);
   }
@@ -145,6 +152,23 @@ export function make(address: usize, length: u32, dimension: u32): u32 {
 /** Gives the name of a run back, unless something else speaks of it. */
 export function dropRun(id: u32): void {
   if (id > FOLDED && flagsOf(id) == 0 && nodeOf(id) == 0) drop(id);
+}
+
+/** Takes back the newest name, as if it had never been made: there were so many names and bytes before. */
+export function undo(id: u32, namesBefore: u32, bytesBefore: u32): void {
+  const offset = load<u32>(entryOf(id));
+  const blocks = (<u32>load<u16>(entryOf(id), 4) + 15) >> 4;
+  drop(id);
+  if (id >= namesBefore) {
+    at.setWord(at.H_FREE_NAME, 0);
+    store<u32>(entryOf(id), 0, 12);
+    at.setWord(at.H_NAMES, id);
+  }
+  if (offset >= bytesBefore) {
+    store<u32>(at.blockBase + (<usize>blocks << 2), load<u32>(at.nameByteBase + offset));
+    store<u32>(at.nameByteBase + offset, 0);
+    at.setWord(at.H_NAME_BYTES, offset);
+  }
 }
 
 /** Gives a name back. */

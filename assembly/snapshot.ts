@@ -276,7 +276,9 @@ function accept(row: usize, id: u32, index: u32, bytes: u32, how: u32): i32 {
       for (let i: usize = 16; i < 48; i += 4) if (load<u32>(row + 8 + i) != load<u32>(head + i)) return status.INCOMPATIBLE;
     }
   } else if (id != LEDGER) {
-    if (place <= lastRow || (inLedger && !((KEPT >> id) & 1))) return status.CORRUPT;
+    // Folded amounts of a merged ledger have got other names since they were put in order.
+    const renamed = inLedger && id == FOLDED && <u32>(lastRow >> 32) == FOLDED;
+    if ((place <= lastRow && !renamed) || (inLedger && !((KEPT >> id) & 1))) return status.CORRUPT;
     // What has a place by name or handle may lie elsewhere in another engine.
     if ((id <= MEASURES || (how != MERGE && !inLedger)) && index >= limitOf(id)) return status.CORRUPT;
   }
@@ -869,14 +871,16 @@ function mergeStaged(from: usize): i32 {
     if (!(source >= 1.0 && source <= 9007199254740991.0)) return status.CORRUPT;
     if (isOwn(ledger) && load<u64>(ledger, 24) > load<u64>(head, 64)) return status.SOURCE;
   }
-  if (!bringNames() || !bringMeters()) {
-    dropNew(false);
-    return status.CAPACITY;
-  }
+  let isNews = false;
+  for (let ledger = from; ledger < staged; ledger = afterLedger(ledger)) isNews = isNews || newer(ledger, from) != 1;
+  if (!isNews) return status.OK;
+  if (!bringNames()) return status.CAPACITY;
+  bringMeters();
+  // All of them, before the first is moved over the names that the others speak of.
+  for (let ledger = from; ledger < staged; ledger = afterLedger(ledger)) translate(ledger, afterLedger(ledger));
   let kept = from;
   for (let ledger = from; ledger < staged; ) {
     const after = afterLedger(ledger);
-    translate(ledger, after);
     const before = newer(ledger, kept);
     if (before != 1) {
       const moved = keep(ledger, after, kept);
@@ -892,7 +896,7 @@ function mergeStaged(from: usize): i32 {
   }
   at.setWord(at.H_SOURCE_BYTES, <u32>(kept - at.sourceBase));
   memory.fill(kept, 0, staged - kept);
-  dropNew(true);
+  dropUnused();
   return status.OK;
 }
 
@@ -942,9 +946,13 @@ function bringName(entry: usize): u32 {
   return length;
 }
 
-/** Gives every staged name its id here; the new id takes the place of its hash. False when there is no room. */
+/** Gives every staged name its id here; the new id takes the place of its hash. False, and nothing new, when there is no room. */
 function bringNames(): bool {
-  for (let row = namesFrom; row < namesTo; row += 24) {
+  const namesBefore = at.word(at.H_NAMES);
+  const bytesBefore = at.word(at.H_NAME_BYTES);
+  names.keepWhole(true);
+  let row = namesFrom;
+  for (; row < namesTo; row += 24) {
     const entry = row + 8;
     const dimension: u32 = load<u8>(entry, 6);
     if (dimension == 0 || dimension == at.DIMENSION_BUDGET) continue;
@@ -952,12 +960,20 @@ function bringNames(): bool {
     let id = load<u32>(row, 4) <= names.FOLDED ? load<u32>(row, 4) : names.find(at.windowBase, length, dimension);
     if (id == 0) {
       id = names.make(at.windowBase, length, dimension);
-      if (id == 0) return false;
+      if (id == 0) break;
       names.setFlags(id, NAME_NEW);
     }
     store<u32>(entry, id, 8);
   }
-  return true;
+  names.keepWhole(false);
+  if (row == namesTo && metersFit()) return true;
+  while (row > namesFrom) {
+    row -= 24;
+    const dimension: u32 = load<u8>(row + 8, 6);
+    const id = dimension == 0 || dimension == at.DIMENSION_BUDGET ? 0 : load<u32>(row + 8, 8);
+    if (id != 0 && (names.flagsOf(id) & NAME_NEW) != 0) names.undo(id, namesBefore, bytesBefore);
+  }
+  return false;
 }
 
 function meterNamed(name: u32): u32 {
@@ -965,13 +981,16 @@ function meterNamed(name: u32): u32 {
   return 0;
 }
 
-/** The same for meters; the new id takes the place of the divisor. */
-function bringMeters(): bool {
+function metersFit(): bool {
   let missing: u32 = 0;
   for (let row = metersFrom; row < metersTo; row += 40) {
     if (meterNamed(idHere(load<u32>(row + 8, at.M_NAME))) == 0) missing++;
   }
-  if (missing > at.METER_CAPACITY - at.word(at.H_METERS)) return false;
+  return missing <= at.METER_CAPACITY - at.word(at.H_METERS);
+}
+
+/** The same for meters; the new id takes the place of the divisor. */
+function bringMeters(): void {
   for (let row = metersFrom; row < metersTo; row += 40) {
     const name = idHere(load<u32>(row + 8, at.M_NAME));
     let id = meterNamed(name);
@@ -981,7 +1000,6 @@ function bringMeters(): bool {
     }
     store<u32>(row + 8, id, at.M_DIVISOR);
   }
-  return true;
 }
 
 /** Id here of a staged name. */
@@ -1020,18 +1038,10 @@ function mark(id: u32): void {
   if (id != 0) names.setFlags(id, names.flagsOf(id) | at.NAME_REFERENCED);
 }
 
-/** Forgets names that only a merge knew and nothing speaks of: all new ones when it was refused. */
-function dropNew(merged: bool): void {
+/** Gives back the names of runs that nothing speaks of, now that older ledgers are gone. */
+function dropUnused(): void {
   const used = at.word(at.H_NAMES);
-  for (let id: u32 = 1; id < used; id++) {
-    const flags = names.flagsOf(id);
-    if (merged) names.setFlags(id, flags & ~(at.NAME_REFERENCED | NAME_NEW));
-    else if (flags & NAME_NEW) {
-      names.setFlags(id, 0);
-      names.drop(id);
-    }
-  }
-  if (!merged) return;
+  for (let id: u32 = 1; id < used; id++) names.setFlags(id, names.flagsOf(id) & ~(at.NAME_REFERENCED | NAME_NEW));
   const end = at.sourceBase + at.word(at.H_SOURCE_BYTES);
   for (let row = at.sourceBase; row < end; row += 8 + bytesOf(load<u32>(row))) {
     if (load<u32>(row) == NODES) mark(load<u32>(row + 8, at.N_NAME));

@@ -2,32 +2,20 @@
 import { describe, expect, it } from "vitest";
 import type { Payer, Twin } from "./oracle.js";
 import { both, expectEqual, makePair } from "./pair.js";
+import { random, seedOfToday } from "./random.js";
 
 const OPERATIONS = 1_000_000;
 const RUNS = 1000;
 const DAY = 86_400_000;
-
-/** Numbers from 0 to 2^32 - 1, always the same for one seed (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return (bits ^ (bits >>> 14)) >>> 0;
-  };
-}
 
 type TwinNode = Twin["nodes"][number];
 type TwinTicket = Twin["tickets"][number];
 
 describe("a million operations", () => {
   it("equal the twin in every breakdown", () => {
-    const seed = Number(process.env.GENOPS_TEST_SEED ?? Date.now() % 2 ** 31);
+    const seed = seedOfToday();
     const hint = `GENOPS_TEST_SEED=${seed}`;
-    const next = random(seed);
-    const below = (limit: number) => next() % limit;
-    const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
+    const { next, below, pick } = random(seed);
     const pair = makePair({ runs: 4096, seed, samplingRate: 0.3 });
     const { engine, twin } = pair;
     const table = engine.operations.map(({ id }) => id);
