@@ -51,6 +51,14 @@ const shared: Options = {
   },
 };
 
+/** Cloudflare's runtime compiles no bytes, but takes modules that are deployed beside the code. */
+const engineBeside: NonNullable<Options["esbuildPlugins"]>[number] = {
+  name: "engine-beside",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/engine\.wasm$/ }, () => ({ path: "../engine.wasm", external: true }));
+  },
+};
+
 export default defineConfig([
   {
     ...shared,
@@ -75,6 +83,20 @@ export default defineConfig([
       copyFileSync("build/engine.wasm", "dist/engine.wasm");
       writeNotices();
     },
+  },
+  {
+    ...shared,
+    // Types are those of the portable files.
+    dts: false,
+    entry: {
+      index: "src/index.ts",
+      mlflow: "src/mlflow/index.ts",
+      engine: "src/engine/index.ts",
+    },
+    outDir: "dist/workerd",
+    platform: "browser",
+    splitting: true,
+    esbuildPlugins: [engineBeside],
   },
   {
     ...shared,

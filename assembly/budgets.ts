@@ -123,9 +123,11 @@ export function attachAll(slot: u32): void {
   for (let budget: u32 = 1; budget <= used; budget++) attach(slot, budget);
 }
 
+/** A position goes: alerts of it that nobody took are counted as missed. */
 function dropAlerts(position: usize): void {
-  const left = load<u16>(position, at.P_FIRED) ^ load<u16>(position, at.P_TAKEN);
-  at.setWord(at.H_ALERTS, at.word(at.H_ALERTS) - popcnt<u32>(left));
+  const left = popcnt<u32>(load<u16>(position, at.P_FIRED) ^ load<u16>(position, at.P_TAKEN));
+  at.setWord(at.H_ALERTS, at.word(at.H_ALERTS) - left);
+  at.setWord(at.H_MISSED, at.word(at.H_MISSED) + left);
 }
 
 /** Gives up what a node has with budgets: its lists, and the positions of `budget` (0 for all). */
@@ -242,9 +244,9 @@ function rateMs(): u64 {
   return load<u32>(budget, at.B_PERIOD) == PERIOD_RATE ? 1000 : 60000;
 }
 
-/** Fills a rate limit up to now. Answers whether there is room for a call. */
+/** Fills a rate limit up to the latest time, so that it does not matter when. Answers whether there is room for a call. */
 function refill(): bool {
-  const now = load<f64>(at.header, at.H_NOW);
+  const now = load<f64>(at.header, at.H_LATEST);
   const passed = now - load<f64>(budget, at.P_HELD);
   if (passed > 0.0) {
     const full = load<u64>(budget, at.P_HELD + 16);
@@ -411,7 +413,7 @@ export function turn(): void {
   for (let slot: u32 = 1; slot <= used; slot++) {
     const entry = budgetAt(slot);
     const period = load<u32>(entry, at.B_PERIOD);
-    if (period >= PERIOD_RUN) continue;
+    if (period >= PERIOD_RUN || load<u32>(entry, at.B_LIVE) == 0) continue;
     const offset = load<i32>(entry, at.B_OFFSET);
     const number = periodOf(period, offset, latest);
     const before = load<u32>(entry, at.B_NUMBER);
@@ -482,7 +484,7 @@ export function add(): f64 {
     const full = load<u64>(at.header, at.H_AMOUNT_2) * rateMs();
     store<u64>(entry, full);
     store<u64>(entry, full, at.P_HELD + 16);
-    store<f64>(entry, floor(load<f64>(at.header, at.H_NOW)), at.P_HELD);
+    store<f64>(entry, floor(latest), at.P_HELD);
   } else {
     setMark(entry, entry);
     setMark(entry + at.POSITION_STRIDE, entry);

@@ -16,6 +16,7 @@ import * as operationTable from "./operations";
 import * as pricing from "./pricing";
 import * as rollup from "./rollup";
 import * as routes from "./routes";
+import * as scanner from "./scan";
 import * as sampling from "./sampling";
 import * as snapshot from "./snapshot";
 import * as status from "./status";
@@ -48,13 +49,15 @@ export function form(): usize {
 /**
  * Sizes memory and fills the tables. In the form: runs and scopes 1 to 2^23, payer tuples 16 to 2^20, names 64 to
  * 2^23, bytes of names 1,024 to 2^30, reservations 1 to 2^20 - 2, budgets 1 to 65,535, positions of runs in budgets
- * 1 to 2^23, bytes for merged ledgers up to 2^30, and two words of the seed, which drives sampling alone.
+ * 1 to 2^23, bytes for merged ledgers up to 2^30, two words of the seed, which drives sampling alone, and bytes of
+ * the buffer for requests up to 2^30.
  */
 export function init(): i32 {
   if (started) return status.CONFIGURATION;
   if (
     !within(0, 1, 0x800000) || !within(1, 16, 0x100000) || !within(2, 64, 0x800000) || !within(3, 1024, 0x40000000) ||
-    !within(4, 1, 0xffffe) || !within(5, 1, 0xffff) || !within(6, 1, 0x800000) || !within(7, 0, 0x40000000)
+    !within(4, 1, 0xffffe) || !within(5, 1, 0xffff) || !within(6, 1, 0x800000) || !within(7, 0, 0x40000000) ||
+    !within(10, 0, 0x40000000)
   ) {
     return status.CONFIGURATION;
   }
@@ -65,6 +68,7 @@ export function init(): i32 {
   at.setWord(at.H_ADDRESSES + 76, <u32>at.sumBase);
   at.setWord(at.H_ADDRESSES + 80, <u32>at.sizeBase);
   at.setWord(at.H_ADDRESSES + 84, <u32>operationTable.CLASSES);
+  at.setWord(at.H_ADDRESSES + 88, <u32>at.bufferBase);
   nameTable.start(OVERFLOW_NAME, lengthOf(OVERFLOW_NAME), FOLDED_NAME, lengthOf(FOLDED_NAME));
   attribution.start();
   ledger.start();
@@ -119,8 +123,14 @@ function formNames(): bool {
 
 /** Handle of the run whose id is these bytes; 0 when none is open. */
 export function findRun(address: usize, length: i32): f64 {
-  const slot = <u32>length > at.NAME_BYTES_MAX ? 0 : nameTable.nodeOf(nameTable.find(address, length, at.DIMENSION_RUN));
+  if (<u32>length - 1 >= at.NAME_BYTES_MAX || !isMemory(address, length)) return 0;
+  const slot = nameTable.nodeOf(nameTable.find(address, length, at.DIMENSION_RUN));
   return slot == 0 ? 0 : nodeHandle(slot);
+}
+
+/** Are these bytes of this memory? */
+function isMemory(address: usize, length: u32): bool {
+  return <u64>address + <u64>length <= <u64>memory.size() << 16;
 }
 
 /** Marks a run or a scope as finished; `how` 0 finished, 32 failed, 64 killed. */
@@ -193,9 +203,19 @@ export function setStaticPrefix(length: i32): i32 {
 
 /** Operation of the `length` bytes "METHOD /path" at `address`; -1 for what is no MLflow route. */
 export function classify(address: usize, length: i32): i32 {
+  if (!isMemory(address, length)) return routes.NO_ROUTE;
   const found = routes.match(address, length);
   if (found != routes.UNKNOWN_ROUTE) return found;
   return routes.readsOnly(address) ? operationTable.UNKNOWN_READ : operationTable.UNKNOWN_WRITE;
+}
+
+/**
+ * Scans the body of a request, `length` bytes at `address`. Answers how many things it logs, or CORRUPT. In the form:
+ * 0 address and 1 length of the run's id, 4 and 5 of the experiment's (0 for none), 6 metrics, 7 params, 8 tags. A body
+ * with escapes is changed: texts that have them are replaced in their place.
+ */
+export function scan(address: usize, length: i32): i32 {
+  return isMemory(address, length) ? scanner.scan(address, length) : status.CORRUPT;
 }
 
 // ── the clock, sampling ──────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 //
 //   of fixed size: header │ form │ meters │ operations │ routes │ cells │ measures │ old prices │ window
 //   by capacity: nodes │ overflow nodes │ tuples │ reservations │ budgets │ links │ positions │ names │
-//   name sums │ folded amounts │ scratch │ name index │ tuple index │ name bytes │ merged ledgers
+//   name sums │ folded amounts │ scratch │ name index │ tuple index │ name bytes │ merged ledgers │ buffer
 //
 // Names are reached by id (entry number); nodes, reservations and budgets by handle (slot and generation).
 
@@ -49,12 +49,12 @@ export const F_BUDGET_NAME: usize = 64;
  *  180 free name │ 184 free node │ 188 free tuple │ 192 free position │ 196 free reservation
  *  200 reservations used │ 204 open │ 208 expired │ 212 budgets used │ 216 live budgets with a period of a run
  *  220 links used │ 224 positions used │ 228 alerts not taken │ 232 old prices │ 236 tuples without nodes
- *  240 live tuples │ 244 live nodes │ 248 number of the last reservation u64 │ 256 live budgets
+ *  240 live tuples │ 244 live nodes │ 248 number of the last reservation u64 │ 256 live budgets │ 260 alerts missed
  *  264 bytes of merged ledgers
  *  272 folded amounts that carry no name, by dimension │ 464 sampling thresholds by class u64
  *  From 592 on it is no state: 592 last cost │ 608 last reserved │ 624 amount in │ 640 second amount in
  *  656 slot of the budget that decided u32 │ 664 source f64 │ 672 epoch u32 │ 680 time to live of a reservation f64 (ms)
- *  688 addresses (u32) of what a host may read: by section of a snapshot, then window, sums, sizes, class names                       */
+ *  688 addresses (u32) of what a host may read: by section of a snapshot, then window, sums, sizes, class names, buffer                     */
 export const HEADER_BYTES: u32 = 832;
 export const HEADER_STATE: u32 = 592;
 export const H_DAY_BASE: usize = 16;
@@ -100,6 +100,7 @@ export const H_LIVE_TUPLES: usize = 240;
 export const H_LIVE_NODES: usize = 244;
 export const H_NUMBER: usize = 248;
 export const H_LIVE_BUDGETS: usize = 256;
+export const H_MISSED: usize = 260;
 export const H_SOURCE_BYTES: usize = 264;
 export const H_FOLDED: usize = 272;
 export const H_THRESHOLDS: usize = 464;
@@ -310,6 +311,8 @@ export let nameIndexBase: usize = 0;
 export let tupleIndexBase: usize = 0;
 export let nameByteBase: usize = 0;
 export let sourceBase: usize = 0;
+/** Where a host puts requests that are looked at as they came. */
+export let bufferBase: usize = 0;
 
 /** Route node: 0 first child u32 │ 4 next sibling u32 │ 8 address of segment u32 │ 12 length u32
  *  │ 16 parameter child u32 │ 20 rest child u32 │ 24 operations of five methods u16 │ 36 hash u32 */
@@ -393,9 +396,11 @@ export function carve(): bool {
   tupleSumBase = take(tupleCapacity, AMOUNT_STRIDE);
   nameIndexBase = take(nameIndexMask + 1, 4);
   tupleIndexBase = take(tupleIndexMask + 1, 4);
+  const bufferBytes = load<u32>(form, 40);
+  bufferBase = take(bufferBytes, 1);
   // Wider than memory can ever be: the sizes alone may be more than 32 bits can say.
   const bytes =
-    <u64>(nodeCapacity + tupleCapacity) * 160 + <u64>nameCapacity * 68 + nameByteCapacity + sourceCapacity +
+    <u64>(nodeCapacity + tupleCapacity) * 160 + <u64>nameCapacity * 68 + nameByteCapacity + sourceCapacity + bufferBytes +
     <u64>reservationCapacity * 240 + <u64>budgetCapacity * 480 + <u64>positionCapacity * 64;
   if (bytes > 0xf0000000) return false;
   const pages = <i32>((<u64>end + 65535) >> 16) - memory.size();

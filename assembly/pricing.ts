@@ -80,8 +80,16 @@ export function setOperationPrice(id: u32): i32 {
   return status.OK;
 }
 
-/** Adds a meter without a price. Meter ids start at 1; 0 stands for the call itself. */
+/** Id of the meter of this name; 0 when there is none. */
+export function meterNamed(name: u32): u32 {
+  for (let id: u32 = 1; id < at.word(at.H_METERS); id++) if (load<u32>(meterAt(id), at.M_NAME) == name) return id;
+  return 0;
+}
+
+/** Adds a meter without a price, unless it is there. Meter ids start at 1; 0 stands for the call itself. */
 export function addMeter(name: u32, flags: u32): i32 {
+  const known = meterNamed(name);
+  if (known != 0) return known;
   const id = at.word(at.H_METERS);
   if (id >= at.METER_CAPACITY) return status.CAPACITY;
   store<u32>(meterAt(id), name, at.M_NAME);

@@ -41,7 +41,7 @@ import { nodeAt } from "./handles";
 import * as at from "./layout";
 import * as money from "./money";
 import * as names from "./names";
-import { addMeter, isQuantity, meterAt, operationAt } from "./pricing";
+import { addMeter, isQuantity, meterAt, meterNamed, operationAt } from "./pricing";
 import * as status from "./status";
 
 const MAGIC: u64 = 0x020073706f6e6567;
@@ -515,7 +515,7 @@ function ledgerHolds(): bool {
   for (let node = first(NODES); node != 0; node = next()) {
     const state = load<u32>(node, at.N_STATE);
     if (state == 0 || rowIndex == 0) {
-      if ((load<u64>(node) | load<u64>(node, 8)) != 0) return false;
+      if ((load<u64>(node) | load<u64>(node, 8) | state) != 0) return false;
       continue;
     }
     const tuple = find(TUPLES, load<u32>(node, at.N_TUPLE));
@@ -562,6 +562,7 @@ function ledgerHolds(): bool {
     const key = load<u32>(cell, at.C_KEY);
     if (rowIndex < at.OPERATION_CAPACITY ? key != 0 : key != 0 && !isKey(key, rowIndex)) return false;
     if (rowIndex > at.OPERATION_CAPACITY && key != 0) keys++;
+    if (load<u64>(cell, at.C_COUNT) == 0 && (load<u64>(cell) | load<u64>(cell, 8)) != 0) return false;
     money.sum(cellsLow, cellsHigh, load<u64>(cell), load<u64>(cell, 8));
     cellsLow = money.low;
     cellsHigh = money.high;
@@ -760,7 +761,10 @@ function limitsHold(): bool {
   let ofRuns: u32 = 0;
   for (let slot: u32 = 0; slot < at.budgetCapacity; slot++) {
     const budget = budgetAt(slot);
-    if (load<u32>(budget, at.B_LIVE) == 0) continue;
+    if (load<u32>(budget, at.B_LIVE) == 0) {
+      if (!isZero(budget, 216) || !isZero(budget + 224, <u32>at.BUDGET_STRIDE - 224)) return false;
+      continue;
+    }
     live++;
     if (load<u32>(budget, at.B_PERIOD) == 4) ofRuns++;
     if (
@@ -976,11 +980,6 @@ function bringNames(): bool {
   return false;
 }
 
-function meterNamed(name: u32): u32 {
-  for (let id: u32 = 1; id < at.word(at.H_METERS); id++) if (load<u32>(meterAt(id), at.M_NAME) == name) return id;
-  return 0;
-}
-
 function metersFit(): bool {
   let missing: u32 = 0;
   for (let row = metersFrom; row < metersTo; row += 40) {
@@ -993,12 +992,8 @@ function metersFit(): bool {
 function bringMeters(): void {
   for (let row = metersFrom; row < metersTo; row += 40) {
     const name = idHere(load<u32>(row + 8, at.M_NAME));
-    let id = meterNamed(name);
-    if (id == 0) {
-      id = addMeter(name, load<u32>(row + 8, at.M_FLAGS));
-      names.setFlags(name, names.flagsOf(name) & ~NAME_NEW);
-    }
-    store<u32>(row + 8, id, at.M_DIVISOR);
+    store<u32>(row + 8, addMeter(name, load<u32>(row + 8, at.M_FLAGS)), at.M_DIVISOR);
+    names.setFlags(name, names.flagsOf(name) & ~NAME_NEW);
   }
 }
 

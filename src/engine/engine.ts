@@ -81,6 +81,25 @@ export interface ScopeOptions extends Attribution {
   readonly model?: string | undefined;
 }
 
+/** Bytes in the {@link Engine.buffer}. */
+export interface Span {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** What the body of a request says about where it belongs, and how much it carries. */
+export interface ScannedBody {
+  /** Handle of its run, when that is open. */
+  readonly run: number | undefined;
+  readonly runId: Span | undefined;
+  readonly experimentId: Span | undefined;
+  /** Everything that it logs; 1 when it has no lists. */
+  readonly items: number;
+  readonly metrics: number;
+  readonly params: number;
+  readonly tags: number;
+}
+
 /** How a call ended. */
 export type Outcome = "ok" | "error";
 /** How a run ended. */
@@ -473,6 +492,55 @@ export class Engine {
     return handle > 0 ? handle : undefined;
   }
 
+  // ── requests as bytes ──────────────────────────────────────────────────────────────────────────
+
+  /** Where a host writes requests that are looked at as they came; `bufferBytes` long. */
+  get buffer(): Uint8Array {
+    return this.#instance.buffer;
+  }
+
+  /** {@link classify} for the bytes "METHOD /path" in the {@link buffer}; a query is passed over. */
+  classifyBytes(start: number, length: number): number {
+    const address = this.#instance.place(start, length);
+    try {
+      return this.#exports.classify(address, length);
+    } catch (error) {
+      return this.#trapped(error);
+    }
+  }
+
+  /** {@link findRun} for the bytes of a run id in the {@link buffer}. */
+  findRunBytes(start: number, length: number): number | undefined {
+    const address = this.#instance.place(start, length);
+    const handle = this.#guard(() => this.#exports.findRun(address, length));
+    return handle > 0 ? handle : undefined;
+  }
+
+  /**
+   * Finds in a JSON body in the {@link buffer} whose run it logs to and how much; undefined for what is no
+   * object. It does not validate. Escaped texts are replaced in the buffer, so send the host's own bytes on.
+   */
+  scanBody(start: number, length: number): ScannedBody | undefined {
+    const address = this.#instance.place(start, length);
+    const items = this.#guard(() => this.#exports.scan(address, length));
+    if (items < 0) return undefined;
+    const { form, bufferAddress } = this.#instance;
+    const text = (word: number) => {
+      const [at, size] = [form[word] as number, form[word + 1] as number];
+      return size === 0 ? undefined : { start: at - bufferAddress, length: size };
+    };
+    const scanned = {
+      items,
+      metrics: form[6] as number,
+      params: form[7] as number,
+      tags: form[8] as number,
+      runId: text(0),
+      experimentId: text(4),
+    };
+    const run = scanned.runId && this.findRunBytes(scanned.runId.start, scanned.runId.length);
+    return { ...scanned, run };
+  }
+
   /**
    * Marks a run (or a scope) as finished: once nothing needs it any more it can be folded. It can still be
    * booked on until then. @throws {EngineError} `INVALID_HANDLE`.
@@ -688,7 +756,10 @@ export class Engine {
     return this.#guard(() => this.#budgets.position(budget, run));
   }
 
-  /** The alerts that were fired and not taken yet, each once. */
+  /**
+   * The alerts that were fired and not taken yet, each once. An alert is kept as long as what it speaks of:
+   * for this period and the next, for a run until it is folded. What nobody took is counted as missed.
+   */
   takeAlerts(): BudgetAlert[] {
     return this.#guard(() => this.#budgets.takeAlerts());
   }

@@ -19,7 +19,9 @@ export {
   type Outcome,
   type RunOptions,
   type RunStatus,
+  type ScannedBody,
   type ScopeOptions,
+  type Span,
 } from "./engine.js";
 export { EngineError, type EngineErrorCode } from "./errors.js";
 export type { EngineSource } from "./module.js";

@@ -20,6 +20,7 @@ export interface Capacities {
   readonly budgets: number;
   readonly positions: number;
   readonly sourceBytes: number;
+  readonly bufferBytes: number;
   readonly seed: number;
 }
 
@@ -96,6 +97,9 @@ export class Instance {
   readonly form: Uint32Array;
   readonly window: number;
   readonly windowBytes = 65_536;
+  /** Where requests lie that are looked at as they came. */
+  readonly buffer: Uint8Array;
+  readonly bufferAddress: number;
   readonly capacities: Capacities;
   /** Name → id, one map a dimension; runs are not kept, as their ids are given to others. */
   readonly #names = Array.from({ length: STANDING_NAMES }, () => new Map<string, number>());
@@ -103,8 +107,8 @@ export class Instance {
   constructor(module: WebAssembly.Module, capacities: Capacities) {
     this.exports = instantiate(module);
     this.capacities = capacities;
-    const { runs, tuples, names, nameBytes, reservations, budgets, positions, sourceBytes, seed } =
-      capacities;
+    const { runs, tuples, names, nameBytes, reservations, budgets, positions } = capacities;
+    const { sourceBytes, bufferBytes, seed } = capacities;
     const formAt = this.exports.form();
     new Uint32Array(this.exports.memory.buffer, formAt, 32).set([
       runs,
@@ -117,6 +121,7 @@ export class Instance {
       sourceBytes,
       seed % 2 ** 32,
       Math.floor(seed / 2 ** 32),
+      bufferBytes,
     ]);
     const started = this.exports.init();
     if (started < 0) refuse(started, "runs", runs);
@@ -126,6 +131,30 @@ export class Instance {
     this.form = new Uint32Array(this.exports.memory.buffer, formAt, 32);
     this.header = this.exports.header();
     this.window = this.address("window");
+    this.bufferAddress = this.address("buffer");
+    this.buffer = this.bytes.subarray(this.bufferAddress, this.bufferAddress + bufferBytes);
+  }
+
+  /** Address of bytes in the buffer. @throws {EngineError} `INVALID_OPTION` when they are not all in it. */
+  place(start: number, length: number): number {
+    const most = this.buffer.length;
+    if (
+      (start | 0) === start &&
+      (length | 0) === length &&
+      start >= 0 &&
+      length >= 0 &&
+      start + length <= most
+    ) {
+      return this.bufferAddress + start;
+    }
+    const field = Number.isInteger(start) && start >= 0 && start <= most ? "length" : "start";
+    const given = field === "start" ? start : length;
+    throw new EngineError(
+      "INVALID_OPTION",
+      field,
+      given,
+      `${String(given)} leads out of the buffer of ${most} bytes; raise bufferBytes at creation`,
+    );
   }
 
   /** Address of one of the tables. */

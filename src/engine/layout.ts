@@ -55,6 +55,7 @@ export const HEADER = {
   alerts: 228,
   liveTuples: 240,
   liveNodes: 244,
+  missedAlerts: 260,
   sourceBytes: 264,
   thresholds: 464,
   lastCost: 592,
@@ -82,6 +83,7 @@ export const TABLE = {
   sums: 19,
   sizes: 20,
   classes: 21,
+  buffer: 22,
 } as const;
 export const NODE = {
   operations: 16,

@@ -1,6 +1,6 @@
 // The compiled module: compiled once, from text inside this file's bundle or from what the host gives.
 import { instantiateSync } from "@assemblyscript/loader";
-import base64 from "../../build/engine.wasm";
+import packaged from "../../build/engine.wasm";
 import { EngineError } from "./errors.js";
 
 /** Exports of the module; their units are documented in assembly/index.ts. */
@@ -26,7 +26,7 @@ export interface EngineExports {
   price(operation: number, meter: number, quantity: number): number;
   setStaticPrefix(length: number): number;
   classify(address: number, length: number): number;
-  scan(address: number, length: number, answer: number): number;
+  scan(address: number, length: number): number;
   tick(now: number): number;
   setTimeToLive(ms: number): number;
   setSamplingRate(classId: number, rate: number): number;
@@ -70,27 +70,52 @@ let embedded: WebAssembly.Module | undefined;
  */
 export function embeddedModule(): WebAssembly.Module {
   if (embedded !== undefined) return embedded;
-  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  // Where compiling is forbidden the build leaves the import in place, and the runtime gives the module.
+  if (typeof packaged !== "string") return packaged;
+  const bytes = Uint8Array.from(atob(packaged), (char) => char.charCodeAt(0));
   try {
     embedded = new WebAssembly.Module(bytes);
   } catch (error) {
-    throw new EngineError(
+    throw notCompiled(error, undefined);
+  }
+  return embedded;
+}
+
+/** The smallest module: whatever does not compile this compiles nothing. */
+const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** Why bytes were not compiled: they are no module, or this runtime compiles none. */
+function notCompiled(error: unknown, source: unknown): EngineError {
+  const reason = error instanceof Error ? error.message : String(error);
+  try {
+    new WebAssembly.Module(EMPTY);
+  } catch {
+    return new EngineError(
       "INCOMPATIBLE_RUNTIME",
       "runtime",
       undefined,
-      `this runtime does not compile WebAssembly here (${error instanceof Error ? error.message : String(error)}); in a page allow 'wasm-unsafe-eval' in script-src, in an edge worker import genops/engine.wasm as a module and give it to loadEngine`,
+      `this runtime does not compile WebAssembly here (${reason}); in a page allow 'wasm-unsafe-eval' in script-src, in an edge worker import genops/engine.wasm as a module and give it to loadEngine`,
     );
   }
-  return embedded;
+  return new EngineError(
+    "INCOMPATIBLE_MODULE",
+    "source",
+    source,
+    `it is no WebAssembly module (${reason}); give the genops/engine.wasm of the same release`,
+  );
 }
 
 /** What an engine can be loaded from. */
 export type EngineSource = WebAssembly.Module | Response | URL | BufferSource;
 
-/** Compiles the module from where the host keeps it. @throws `INCOMPATIBLE_MODULE` when it cannot be had. */
+/**
+ * Compiles the module from where the host keeps it.
+ * @throws {EngineError} `INCOMPATIBLE_MODULE` when it cannot be had, `INCOMPATIBLE_RUNTIME` where compiling is forbidden.
+ */
 export async function compile(source: EngineSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   const response = source instanceof URL ? await fetch(source) : source;
+  let bytes = response as BufferSource;
   if (typeof Response !== "undefined" && response instanceof Response) {
     if (!response.ok) {
       throw new EngineError(
@@ -100,9 +125,13 @@ export async function compile(source: EngineSource): Promise<WebAssembly.Module>
         `the server answered ${response.status}; serve genops/engine.wasm there`,
       );
     }
-    return WebAssembly.compile(await response.arrayBuffer());
+    bytes = await response.arrayBuffer();
   }
-  return WebAssembly.compile(response as BufferSource);
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw notCompiled(error, source);
+  }
 }
 
 /** A fresh instance, its memory not sized yet. */

@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly positions?: number;
   /** Bytes for the ledgers of other engines that are merged into this one, 0 to 2^30; 4 MiB unless given. */
   readonly sourceBytes?: number;
+  /** Bytes of the buffer for requests that are looked at as they came, 0 to 2^30; 1 MiB unless given, as long as MLflow lets a batch be. */
+  readonly bufferBytes?: number;
   /** Milliseconds that a reservation holds its amount untouched, from 1; an hour unless given. */
   readonly reservationTtlMs?: number;
   readonly prices?: EnginePrices;
@@ -93,6 +95,7 @@ export function readCapacities(options: EngineOptions): Capacities {
     budgets: option("budgets", options.budgets, 256, 1, 0xffff),
     positions: option("positions", options.positions, 4096, 1, NODES_MAX),
     sourceBytes: option("sourceBytes", options.sourceBytes, 4 * 2 ** 20, 0, 2 ** 30),
+    bufferBytes: option("bufferBytes", options.bufferBytes, 2 ** 20, 0, 2 ** 30),
     seed: option("seed", options.seed, 0, 0, Number.MAX_SAFE_INTEGER),
   };
 }

@@ -190,6 +190,7 @@ export class LedgerReader {
       },
       blocked: counter(HEADER.blocked),
       rateLimited: counter(HEADER.rateLimited),
+      missedAlerts: this.#instance.word(HEADER.missedAlerts),
       overflowed: counter(HEADER.overflowed),
       overruns: counter(HEADER.overruns),
     };

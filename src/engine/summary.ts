@@ -124,6 +124,8 @@ export interface EngineSummary {
   /** Calls that a budget or a rate limit refused. */
   readonly blocked: number;
   readonly rateLimited: number;
+  /** Alerts that nobody took before what they spoke of was gone; see `takeAlerts`. */
+  readonly missedAlerts: number;
   /** Operations booked to an overflow bucket because a capacity was used up. */
   readonly overflowed: number;
   /** Operations that were charged more than they had reserved. */

@@ -1,5 +1,5 @@
-// The build inlines the compiled engine as base64 text.
+// The build inlines the compiled engine as base64 text; in the files for workerd it stays a module.
 declare module "*.wasm" {
-  const base64: string;
-  export default base64;
+  const packaged: string | WebAssembly.Module;
+  export default packaged;
 }

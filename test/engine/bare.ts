@@ -2,7 +2,7 @@
 import base64 from "../../build/engine.wasm";
 import type { EngineExports } from "../../src/engine/module.js";
 
-export const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+export const bytes = Uint8Array.from(atob(base64 as string), (char) => char.charCodeAt(0));
 export const module = new WebAssembly.Module(bytes);
 
 // Byte offsets in the header, as in assembly/layout.ts.
@@ -20,6 +20,9 @@ export interface Capacities {
   readonly names?: number;
   readonly nameBytes?: number;
   readonly reservations?: number;
+  readonly budgets?: number;
+  readonly positions?: number;
+  readonly sourceBytes?: number;
   readonly seed?: number;
 }
 
@@ -53,9 +56,23 @@ export function bare(capacities: Capacities = {}): Bare {
     names = 128,
     nameBytes = 4096,
     reservations = 16,
+    budgets = 16,
+    positions = 16,
+    sourceBytes = 4096,
     seed = 0,
   } = capacities;
-  const values = [runs, tuples, names, nameBytes, reservations, 16, 16, 4096, seed, 0];
+  const values = [
+    runs,
+    tuples,
+    names,
+    nameBytes,
+    reservations,
+    budgets,
+    positions,
+    sourceBytes,
+    seed,
+    0,
+  ];
   new Uint32Array(exports.memory.buffer, exports.form(), 32).set(values);
   const status = exports.init();
   if (status !== 0) throw new Error(`init answered ${status}`);

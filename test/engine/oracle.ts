@@ -524,7 +524,7 @@ export class Twin {
       positions: new Map(),
       ofRuns: new Map(),
       level: BigInt(options.burst ?? options.operations) * BigInt(periodMs),
-      counted: Math.floor(this.#now),
+      counted: Math.floor(this.#latest),
     };
     this.#budgets.push(budget);
     return budget;
@@ -642,7 +642,7 @@ export class Twin {
   #refill(budget: Budget): bigint {
     const options = budget.options as RateLimitOptions;
     const periodMs = BigInt(options.per === "second" ? 1000 : 60_000);
-    const passed = Math.floor(this.#now) - budget.counted;
+    const passed = Math.floor(this.#latest) - budget.counted;
     if (passed > 0) {
       const full = BigInt(options.burst ?? options.operations) * periodMs;
       const level = budget.level + BigInt(passed) * budget.limit;
@@ -1162,7 +1162,7 @@ export class Twin {
 
   summary(): Omit<
     EngineSummary,
-    "sampling" | "overflowed" | "reservations" | "blocked" | "rateLimited"
+    "sampling" | "overflowed" | "reservations" | "blocked" | "rateLimited" | "missedAlerts"
   > {
     const byOperationType: Record<string, bigint> = {};
     const byMeter: Record<string, bigint> = {};

@@ -55,6 +55,7 @@ describe("the package", () => {
       "dist/engine.wasm",
       "dist/node",
       "dist/portable",
+      "dist/workerd",
       "package.json",
     ]);
     expect(paths.filter((path) => path.endsWith(".map"))).toEqual([]);
