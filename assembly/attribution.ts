@@ -68,7 +68,8 @@ function findTuple(key: usize, limit: u32): i32 {
   const hash = hashOf(key, at.PAYER_BYTES, 1) | 1;
   const stored = load<u32>(at.tupleIndexBase + (<usize>placeOf(key, hash) << 2));
   if (stored != 0) return stored - 1;
-  while (at.word(at.H_LIVE_TUPLES) >= limit) if (!foldTuple()) return -1;
+  // Nodes that are over make tuples that nobody needs.
+  while (at.word(at.H_LIVE_TUPLES) >= limit) if (!foldTuple() && !foldOne()) return -1;
   let index = at.word(at.H_FREE_TUPLE);
   if (index != 0) {
     at.setWord(at.H_FREE_TUPLE, load<u32>(tupleAt(index), at.T_NEXT));
@@ -261,11 +262,15 @@ function openNamed(run: u32, existing: u32, parent: u32): f64 {
     }
     if (isAncestor(existing, names.nodeOf(parent))) return status.CYCLE;
   }
-  const tuple = tupleFor(key);
-  // Counted at once, so that nothing folds it.
-  countNode(tuple, 1);
-  const above = parentRun(parent, tuple);
+  // What is above is needed from now on, so that making room folds neither it nor the tuple.
+  let above = names.nodeOf(parent);
   needNode(above);
+  const tuple = tupleFor(key);
+  countNode(tuple, 1);
+  if (above == 0) {
+    above = parentRun(parent, tuple);
+    needNode(above);
+  }
   const slot = existing != 0 ? existing : allocate();
   let handle: f64;
   if (slot == 0) {
@@ -295,9 +300,9 @@ export function openScope(parent: f64): f64 {
     above = liveNode(parent);
     if (above == 0) return status.HANDLE;
   }
+  needNode(above);
   const tuple = tupleFor(at.form + at.F_PAYER);
   countNode(tuple, 1);
-  needNode(above);
   let slot = allocate();
   if (slot == 0) {
     unneedNode(above);

@@ -425,12 +425,8 @@ export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64):
   if (node == 0) return status.HANDLE;
   const wrong = checkCall(operation, meter, quantity);
   if (wrong < 0) return wrong;
-  needNode(node);
   const slot = takeReservation();
-  if (slot == 0) {
-    unneedNode(node);
-    return status.CAPACITY;
-  }
+  if (slot == 0) return status.CAPACITY;
   const reservation = reservationAt(slot);
   store<u32>(reservation, node, at.R_NODE);
   store<u32>(reservation, operation, at.R_OPERATION);
@@ -454,9 +450,9 @@ export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64):
   }
   if (refused < 0) {
     giveBack(slot);
-    unneedNode(node);
     return refused;
   }
+  needNode(node);
   putLast(0, slot);
   at.setWord(at.H_OPEN, at.word(at.H_OPEN) + 1);
   at.count(at.header + at.H_CHANGES, 1);

@@ -365,6 +365,8 @@ export function restoreEnd(apply: i32): i32 {
 function headerHolds(): bool {
   for (let id: u32 = 0; id < at.OPERATION_CAPACITY; id++) {
     const operation = operationAt(id);
+    // Their names were not in the snapshot, but its head says that they are these.
+    if (load<u32>(operation, at.O_LENGTH) != 0 != id < at.word(at.H_OPERATIONS)) return false;
     if (load<u32>(operation, 12) != 0 || load<u32>(operation, at.O_CLASS) >= at.CLASSES_MAX || load<u32>(operation, at.O_TRAITS) > 7) return false;
   }
   const now = load<f64>(at.header, at.H_NOW);

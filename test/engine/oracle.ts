@@ -856,7 +856,6 @@ export class Twin {
     ticket.held = this.#priceEntries(ticket);
     ticket.bytes = this.#reservedBytes(ticket);
     this.lastReserved = ticket.held;
-    this.#touchNode(node);
     const used = this.#heldBy(ticket);
     const checked = this.#check(ticket, used, true);
     if (typeof checked !== "boolean") return checked;
@@ -873,12 +872,6 @@ export class Twin {
     this.tickets.push(ticket);
     this.#open.push(ticket);
     return ticket;
-  }
-
-  /** A call that is refused had needed its node for a moment. */
-  #touchNode(node: Node): void {
-    this.#need(node);
-    this.#unneed(node);
   }
 
   #unsettled(ticket: Ticket | undefined): Ticket {

@@ -67,13 +67,17 @@ export function both<T, E>(onTwin: () => T, onEngine: () => E): { twin: T; engin
   }
   let engine: E | undefined;
   let code: string | undefined;
+  let message = "";
   try {
     engine = onEngine();
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     code = error.code;
+    message = `: ${error.message}`;
   }
-  if (code !== expected) throw new Error(`the engine answered ${code}, the twin ${expected}`);
+  if (code !== expected) {
+    throw new Error(`the engine answered ${code}, the twin ${expected}${message}`);
+  }
   return expected === undefined ? { twin: twin as T, engine: engine as E } : undefined;
 }
 
