@@ -41,7 +41,7 @@ import {
 import { LedgerReader } from "./reader.js";
 import { Sampling, type SamplingDecision } from "./sampling.js";
 import { SnapshotPort } from "./snapshots.js";
-import type { Dimension, EngineSummary, RunTotal } from "./summary.js";
+import type { AmountCursor, Dimension, EngineSummary, RolledUp, RunTotal } from "./summary.js";
 
 /** One operation of the engine's table. */
 export interface EngineOperation {
@@ -856,14 +856,25 @@ export class Engine {
     return amounts.get(kept) ?? 0n;
   }
 
+  /**
+   * Rolls up a dimension and answers a cursor over it, runs with their children when `inclusive`. It is good
+   * until the engine is used again. @throws {EngineError} `INVALID_NAME` for what is no dimension.
+   */
+  rollUp(dimension: RolledUp, inclusive = false): AmountCursor {
+    const known =
+      Object.hasOwn(DIMENSION_ID, dimension) && DIMENSION_ID[dimension] <= DIMENSION_ID.model;
+    if (!known) refuse(-11, "dimension", dimension);
+    return this.#guard(() => this.#reader.rollUp(dimension, inclusive));
+  }
+
   /** Atto-USD booked to the UTC day that the clock shows. */
   dayTotal(): bigint {
-    return this.#reader.dayTotal();
+    return this.#guard(() => this.#reader.dayTotal());
   }
 
   /** Calls that succeeded and changed something. */
   operationCount(): number {
-    return this.#reader.operationCount();
+    return this.#guard(() => this.#reader.operationCount());
   }
 
   /** Every breakdown, exact. */

@@ -30,6 +30,7 @@ export type { CustomOperation, EngineOptions } from "./options.js";
 export { DEFAULT_METERS, type EnginePrices, GIB_MONTH, type MeterRate } from "./prices.js";
 export type { SamplingDecision } from "./sampling.js";
 export {
+  type AmountCursor,
   type Dimension,
   type EngineSummary,
   FOLDED,
@@ -37,6 +38,7 @@ export {
   type OperationTotal,
   OVERFLOW,
   type Percentiles,
+  type RolledUp,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,

@@ -11,7 +11,6 @@ import {
   LATENCY_BUCKETS,
   METER_STRIDE,
   NAME_STRIDE,
-  type NamedDimension,
   NODE,
   NODE_STRIDE,
   SIZE_BUCKETS,
@@ -27,11 +26,13 @@ import {
 } from "./layout.js";
 import { type MergedLedger, readMerged } from "./merged.js";
 import {
+  type AmountCursor,
   type EngineSummary,
   type MeterTotal,
   type OperationTotal,
   OVERFLOW,
   type Percentiles,
+  type RolledUp,
   type RunTotal,
   UNATTRIBUTED,
   type UnpricedTotal,
@@ -211,10 +212,36 @@ export class LedgerReader {
     return this.#instance.amount(at);
   }
 
-  byDimension(
-    dimension: Exclude<NamedDimension, "meter" | "budget">,
-    inclusive: boolean,
-  ): Map<string, bigint> {
+  /** Rolls up inside the module; names are made into text only when they are asked for. */
+  rollUp(dimension: RolledUp, inclusive: boolean): AmountCursor {
+    const id = DIMENSION_ID[dimension];
+    this.#instance.exports.rollUp(id, inclusive ? 1 : 0);
+    const { view } = this.#instance;
+    const [names, sums] = [this.#instance.address("names"), this.#instance.address("sums")];
+    const end = this.#instance.word(HEADER.names);
+    const name = (at: number) => this.#name(at);
+    const amount = (at: number) => this.#amount(sums + at * AMOUNT_STRIDE);
+    let current = -1;
+    return {
+      next() {
+        while (++current < end) {
+          const at = sums + current * AMOUNT_STRIDE;
+          if (current > 0 && view.getUint8(names + current * NAME_STRIDE + 6) !== id) continue;
+          if (view.getBigUint64(at, true) !== 0n || view.getBigUint64(at + 8, true) !== 0n)
+            return true;
+        }
+        return false;
+      },
+      get name() {
+        return name(current);
+      },
+      get amount() {
+        return amount(current);
+      },
+    };
+  }
+
+  byDimension(dimension: RolledUp, inclusive: boolean): Map<string, bigint> {
     const id = DIMENSION_ID[dimension];
     this.#instance.exports.rollUp(id, inclusive ? 1 : 0);
     const amounts = new Map<string, bigint>();

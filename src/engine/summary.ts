@@ -14,6 +14,18 @@ export type Dimension =
   | "operationType"
   | "meter";
 
+/** Dimensions whose amounts are rolled up by name. */
+export type RolledUp = Exclude<Dimension, "operationType" | "meter">;
+
+/** Names and amounts one after the other, without an object for each: for those who need millions fast. */
+export interface AmountCursor {
+  /** Goes to the next name that holds an amount; false after the last. */
+  next(): boolean;
+  readonly name: string;
+  /** Atto-USD. */
+  readonly amount: bigint;
+}
+
 /** Key of what carries no value in a dimension. */
 export const UNATTRIBUTED = "(unattributed)";
 /** Runs that were folded and had no run above them. */

@@ -89,3 +89,29 @@ describe("a sampling rate", () => {
     expect(engine.record(engine.openRun({ runId: "r" }), "log_metric")).toBe(0);
   });
 });
+
+describe("what is kept, weighted", () => {
+  it("stands for all there was, without bias", () => {
+    const rates = { "tracking-write": 0.1, "registry-write": 0.37 };
+    const times = 2000;
+    const seeds = 200;
+    for (const operation of ["log_metric", "create_model_version"]) {
+      let sum = 0;
+      let weight = 0;
+      for (let seed = 0; seed < seeds; seed++) {
+        const engine = createEngine({ runs: 1, samplingRates: rates, seed });
+        const run = engine.openRun({ runId: "r" });
+        for (let i = 0; i < times; i++) {
+          const flags = engine.record(run, operation);
+          if (flags & 1) sum += engine.sampleWeight(operation, flags);
+        }
+        weight = engine.sampling(operation).weight;
+      }
+      // Each estimate is a sum of `times` draws that are `weight` or nothing.
+      const total = times * seeds;
+      const deviation = Math.sqrt(total * (weight - 1));
+      expect(weight, operation).toBeGreaterThan(2);
+      expect(Math.abs(sum - total) / deviation, operation).toBeLessThan(4);
+    }
+  });
+});
