@@ -463,5 +463,6 @@ function viewOf(twin: Twin): Record<string, unknown> {
     reservations: twin.reservations,
     refused: twin.refused,
     overflowed: 0,
+    missedAlerts: 0,
   };
 }
