@@ -1,6 +1,6 @@
 // The bench itself: every promise is really judged, and wrong use is told by name.
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -55,21 +55,16 @@ interface Rooms {
 }
 
 const BENCH = join(import.meta.dirname, "../../bench");
-const DIST = join(BENCH, "../dist");
 /** A budget that only lacks its bound. */
 const sound = { name: "maps", measure: "six-maps", against: "record", because: "Example." };
 /** Too few to mean anything, enough to be judged. */
 const QUICK = ["--rounds", "2"];
 
 let folder: string;
-/** An identical build elsewhere. */
-let copy: string;
 let promised: Budgets;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "genops-bench-"));
-  copy = join(folder, "copy");
-  await cp(DIST, copy, { recursive: true });
   promised = JSON.parse(await readFile(join(BENCH, "budgets.json"), "utf8"));
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -110,16 +105,8 @@ describe("the budgets", () => {
     expect(new Set(measured)).toEqual(
       new Set([
         "record",
-        "record-baseline",
-        "record-unlimited",
         "record-by-name",
         "record-in-crowd",
-        "random",
-        "random-in-crowd",
-        "roll-up",
-        "roll-up-doubles",
-        "start",
-        "start-telemetry",
         "classify",
         "typed-doubles",
         "six-maps",
@@ -128,12 +115,7 @@ describe("the budgets", () => {
         "counter",
       ]),
     );
-    expect(names(promised.sizes)).toEqual([
-      "engine.wasm",
-      "engine.wasm.br",
-      "portable.js.br",
-      "run",
-    ]);
+    expect(names(promised.sizes)).toEqual(["engine.wasm", "engine.wasm.br", "portable.js.br"]);
     for (const { because } of [...promised.ratios, ...promised.sizes]) {
       expect(because).toMatch(/^[A-Z][^.]* [^.]*.*\.$/);
     }
@@ -141,7 +123,7 @@ describe("the budgets", () => {
 
   it("are all judged, and hold when nothing is asked of them", async () => {
     const file = await budgetFile("easy", withBounds(1e-9, 1e9));
-    const { code, stdout } = await bench("--json", "--budgets", file, "--baseline", copy, ...QUICK);
+    const { code, stdout } = await bench("--json", "--budgets", file, ...QUICK);
     expect(code).toBe(0);
     const result: Result = JSON.parse(stdout);
     expect(names(result.ratios)).toEqual(names(promised.ratios));
@@ -153,10 +135,7 @@ describe("the budgets", () => {
 
   it("are all judged, and fail after three attempts when they ask the impossible", async () => {
     const file = await budgetFile("impossible", withBounds(1e9, 1e-9));
-    const { code, stdout } = await bench(
-      ...["--check", "--json", "--budgets", file, "--baseline", copy],
-      ...QUICK,
-    );
+    const { code, stdout } = await bench("--check", "--json", "--budgets", file, ...QUICK);
     expect(code).toBe(1);
     const result: Result = JSON.parse(stdout);
     const broken = [...result.ratios, ...result.sizes].filter((budget) => budget.broken);
@@ -192,9 +171,6 @@ describe("wrong use ends with 2", () => {
     [["check"], '"check" is no option; see --help'],
     [["--only", "six-map"], 'unknown budget "six-map"; did you mean "six-maps"?'],
     [["--budgets", "nowhere.json"], 'budgets "nowhere.json" cannot be read'],
-    [["--baseline", "nowhere"], '--baseline: there is no build in "nowhere"'],
-    [["--built", "nowhere"], '--built: there is no build in "nowhere"'],
-    [["--only", "baseline"], 'budget "baseline" compares two builds; give one with --baseline'],
   ])("%j", async (options, message) => {
     const { code, stdout, stderr } = await bench(...options);
     expect(stderr).toContain(`bench: ${message}`);
@@ -237,61 +213,9 @@ describe("wrong use ends with 2", () => {
   it("while asking for help is right", async () => {
     const { code, stdout } = await bench("--help");
     expect(code).toBe(0);
-    for (const option of [
-      ...["--check", "--only", "--budgets", "--rounds"],
-      ...["--built", "--baseline", "--json", "--help"],
-    ]) {
+    for (const option of ["--check", "--only", "--budgets", "--rounds", "--json", "--help"]) {
       expect(stdout).toContain(option);
     }
-  });
-});
-
-describe("a build beside another", () => {
-  const against = (baseline: string, ...options: string[]) =>
-    bench("--json", "--only", "baseline", "--baseline", baseline, ...options);
-
-  /** A build whose every `record` first turns so many times in a loop that nothing can leave out. */
-  async function slowed(turns: number): Promise<string> {
-    const slow = join(folder, `slowed-${turns}`);
-    await cp(DIST, slow, { recursive: true });
-    const file = join(slow, "engine/index.js");
-    const head = /^ {2}record\(.*\) \{$/m;
-    const code = await readFile(file, "utf8");
-    expect(code.match(head)).not.toBeNull();
-    const loop = `for (let i = 0; i < ${turns}; i++) turned = (Math.imul(turned, 1664525) + i) | 0;`;
-    await writeFile(file, `let turned = 1;\n${code.replace(head, (line) => `${line}\n${loop}`)}`);
-    return slow;
-  }
-
-  /** How many times as long `record` of a build takes, and whether that breaks the promise. */
-  async function judge(built: string, ...options: string[]) {
-    const { code, stdout } = await against(copy, "--built", built, ...options);
-    const result: Result = JSON.parse(stdout);
-    expect(result.disagreements).toEqual([]);
-    const { value = Number.NaN, broken } = result.ratios[0] ?? {};
-    return { code, value, broken, attempts: result.attempts };
-  }
-
-  it("holds when both are the same", async () => {
-    expect(await judge(DIST, "--check")).toMatchObject({ code: 0, broken: false });
-  });
-
-  it("is broken when record is 30 % slower", { timeout: 180_000 }, async () => {
-    // A processor does some of the turns beside the work, so how many are 30 % is found by trying.
-    let turns = 16;
-    let value = 0;
-    for (let tries = 0; tries < 8 && !(value > 1.25 && value < 1.35); tries++) {
-      if (tries > 0)
-        turns = Math.max(1, Math.round(turns * Math.min(3, 0.3 / Math.max(value - 1, 0.01))));
-      ({ value } = await judge(await slowed(turns), "--rounds", "60"));
-    }
-    expect(value).toBeGreaterThan(1.25);
-    expect(value).toBeLessThan(1.35);
-    expect(await judge(await slowed(turns), "--check")).toMatchObject({
-      code: 1,
-      broken: true,
-      attempts: 3,
-    });
   });
 });
 
