@@ -10,13 +10,16 @@ export function same(a: usize, b: usize, length: u32): bool {
   return true;
 }
 
-/** Hash of `length` bytes, eight at a time. */
+/**
+ * Hash of `length` bytes, eight at a time. The upper half of a last product, as the lowest bits of a product know
+ * nothing of the highest ones of its factor, and it is by its lowest bits that a hash finds its place.
+ */
 export function hashOf(address: usize, length: u32, seed: u32): u32 {
   let hash: u64 = (<u64>seed << 32) | length;
   let i: u32 = 0;
   for (; i + 8 <= length; i += 8) hash = mixed(hash, load<u64>(address + i));
   for (; i < length; i++) hash = mixed(hash, load<u8>(address + i));
-  return <u32>(hash ^ (hash >> 32));
+  return <u32>((hash * MIX) >> 32);
 }
 
 /** Takes one more word in. For one hash, different words give different answers, and the other way round. */

@@ -32,8 +32,13 @@
 //   0xffffffff             the last row: index is the number of rows before it; 8 bytes of checksum follow
 //
 // The checksum takes the words of 8 bytes before the last row in order: h = 0; h = (h xor word) × 0x9e3779b97f4a7c15;
-// h = h xor (h >> 32). The sequence grows with everything that is booked, opened, finished or folded: of two
-// ledgers of one source and epoch the greater holds the newer.
+// h = h xor (h >> 32). The hash of a name begins with h = dimension × 2^32 + length, takes in its words of 8 bytes in the
+// same way, then what is left byte by byte, and is the upper half of h × 0x9e3779b97f4a7c15. That of a tuple is the hash
+// of its names' 24 bytes with 1 for the dimension, its lowest bit set; that of the operations begins with 0 and takes
+// each name in turn, with the hash so far for the dimension.
+//
+// The sequence grows with everything that is booked, opened, finished or folded: of two ledgers of one source and epoch
+// the greater holds the newer.
 import { enterTuple, tupleAt } from "./attribution";
 import { budgetAt, positionAt } from "./budgets";
 import { hashOf, mixed } from "./bytes";
