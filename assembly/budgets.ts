@@ -1,6 +1,6 @@
 // Limits: which of them a node counts on, what is spent and held in each period, and who may go on.
 import { PERIOD_RATE, PERIOD_RUN, periodOf } from "./calendar";
-import { afterUse, generation, handleOf, inUse, KIND_BUDGET, nodeAt, slotOf } from "./handles";
+import { afterUse, generation, handleOf, inUse, KIND_BUDGET, nodeAt, slotOf, slotOfNode } from "./handles";
 import * as at from "./layout";
 import * as money from "./money";
 import * as names from "./names";
@@ -306,17 +306,60 @@ function spendOn(position: usize): i32 {
   return marked(position);
 }
 
-/** Spends what `use` said in the period that the clock shows, where nothing can block. Answers flags. */
-export function spendNow(slot: u32): i32 {
+/** Spends what `use` said in the period that the clock shows, on the budget and position that a walk answered. */
+function spendFound(found: usize): i32 {
+  if (isRate()) {
+    if (!(usedTraits & at.TRAIT_COUNTED)) return 0;
+    if (!refill()) return status.FLAG_WARNED;
+    store<u64>(budget, load<u64>(budget) - rateMs());
+    return 0;
+  }
+  return needs() ? spendOn(found + (<usize>load<u32>(budget, at.B_SLOT) << 6)) : 0;
+}
+
+/** The walk over every budget of a node, where its list of links does not hold them all. */
+function spendAll(slot: u32): i32 {
   let flags: i32 = 0;
-  for (let found = first(slot); found != 0; found = next()) {
-    if (isRate()) {
-      if (!(usedTraits & at.TRAIT_COUNTED)) continue;
-      if (refill()) store<u64>(budget, load<u64>(budget) - rateMs());
-      else flags |= status.FLAG_WARNED;
-    } else if (needs()) {
-      flags |= spendOn(found + (<usize>load<u32>(budget, at.B_SLOT) << 6));
+  for (let found = first(slot); found != 0; found = next()) flags |= spendFound(found);
+  return flags;
+}
+
+/** A link's budget that counts no money, or has something to say. */
+function spendLinked(entry: usize, low: u64, high: u64, bytes: u64, traits: u32): i32 {
+  use(low, high, bytes, traits);
+  budget = entry;
+  return spendFound(entry);
+}
+
+/**
+ * Spends what an operation took in the period that the clock shows, where nothing can block. Answers flags.
+ * A call of each record, so limits in money are looked at here, without a call and without leaving registers.
+ */
+@inline
+export function spendNow(node: usize, low: u64, high: u64, bytes: u64, traits: u32): i32 {
+  let link = load<u32>(node, at.N_BUDGETS);
+  if (link == NO_LIST || at.word(at.H_RUN_BUDGETS) != 0) {
+    use(low, high, bytes, traits);
+    return spendAll(slotOfNode(node));
+  }
+  let flags: i32 = 0;
+  while (link != 0) {
+    const pair = load<u64>(at.linkBase + <usize>link * at.LINK_STRIDE);
+    link = <u32>(pair >> 32);
+    const entry = budgetAt(<u32>pair);
+    if (load<u32>(entry, at.B_UNIT) == UNIT_USD && load<u32>(entry, at.B_PERIOD) < PERIOD_RATE) {
+      const position = entry + (<usize>load<u32>(entry, at.B_SLOT) << 6);
+      const before = load<u64>(position);
+      const spentLow = before + low;
+      const spentHigh = load<u64>(position, 8) + high + u64(spentLow < before);
+      const markHigh = load<u64>(position, at.P_MARK + 8);
+      if (spentHigh < markHigh || (spentHigh == markHigh && spentLow < load<u64>(position, at.P_MARK))) {
+        store<u64>(position, spentLow);
+        store<u64>(position, spentHigh, 8);
+        continue;
+      }
     }
+    flags |= spendLinked(entry, low, high, bytes, traits);
   }
   return flags;
 }

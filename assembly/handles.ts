@@ -7,6 +7,7 @@ export const KIND_NODE: u32 = 0;
 export const KIND_TICKET: u32 = 1;
 export const KIND_BUDGET: u32 = 2;
 const SLOT_MASK: u64 = 0xffffff;
+const KIND_AND_SLOT: u64 = 0x3ffffff;
 const FIRST: u64 = 1 << 26;
 const LAST: u64 = (1 << 53) - 1;
 
@@ -48,18 +49,30 @@ export function nodeAt(slot: u32): usize {
   return at.nodeBase + <usize>slot * at.NODE_STRIDE;
 }
 
-/** Slot of a live node, 0 when the handle is stale or foreign. */
-export function liveNode(handle: f64): u32 {
-  return liveNodeInline(handle);
+@inline
+export function slotOfNode(node: usize): u32 {
+  return <u32>((node - at.nodeBase) / at.NODE_STRIDE);
 }
 
-/** The same without a call, for the paths where that counts. */
-@inline
-export function liveNodeInline(handle: f64): u32 {
+/** Slot of a live node, 0 when the handle is stale or foreign. */
+export function liveNode(handle: f64): u32 {
   const slot = slotOf(handle, KIND_NODE);
-  if (slot > at.nodeCapacity + at.tupleCapacity) return 0;
+  if (slot > at.lastNode) return 0;
   // A node that is not in use has generation 0 or the next one; slot 0 has none.
   return load<u32>(nodeAt(slot), at.N_GENERATION) == generation ? slot : 0;
+}
+
+/** The same without a call and without a word in memory, for the path where that counts: its address, or 0. */
+@inline
+export function liveNodeInline(handle: f64): usize {
+  const whole = <i64>handle;
+  const bits = <u64>whole;
+  // Bits of another kind make the slot of a node too great, so kind and slot are one comparison.
+  const slot = <u32>(bits & KIND_AND_SLOT);
+  if (bits > LAST || <f64>whole != handle || slot > at.lastNode) return 0;
+  const node = nodeAt(slot);
+  // Slot 0 and what was never in use have generation 0, as have numbers that are too small for a handle.
+  return load<u32>(node, at.N_GENERATION) == <u32>(bits >> 26) && bits >= FIRST ? node : 0;
 }
 
 @inline

@@ -292,8 +292,9 @@ export let positionCapacity: u32 = 0;
 export let sourceCapacity: u32 = 0;
 export let nameIndexMask: u32 = 0;
 export let tupleIndexMask: u32 = 0;
+/** Slot of the last overflow node. */
+export let lastNode: u32 = 0;
 
-export let nodeBase: usize = 0;
 export let tupleBase: usize = 0;
 export let reservationBase: usize = 0;
 export let budgetBase: usize = 0;
@@ -336,6 +337,9 @@ export const cellBase: usize = callBase + <usize>OPERATION_CAPACITY * CELL_STRID
 export const measureBase: usize = memory.data(OPERATION_CAPACITY * <u32>(LATENCY_STRIDE + SIZE_STRIDE), 64);
 export const sizeBase: usize = measureBase + <usize>OPERATION_CAPACITY * LATENCY_STRIDE;
 export const windowBase: usize = memory.data(WINDOW_BYTES, 64);
+
+/** Where the regions of chosen size begin, with the nodes: a constant of the code as well. */
+export const nodeBase: usize = (__heap_base + 63) & ~63;
 
 @inline
 export function word(offset: usize): u32 {
@@ -380,8 +384,9 @@ export function carve(): bool {
   nameIndexMask = maskFor(nameCapacity);
   tupleIndexMask = maskFor(tupleCapacity);
 
-  end = (__heap_base + 63) & ~63;
-  nodeBase = take(nodeCapacity + 1 + tupleCapacity, NODE_STRIDE);
+  lastNode = nodeCapacity + tupleCapacity;
+  end = nodeBase;
+  take(lastNode + 1, NODE_STRIDE);
   tupleBase = take(tupleCapacity, TUPLE_STRIDE);
   reservationBase = take(reservationCapacity, RESERVATION_STRIDE);
   budgetBase = take(budgetCapacity, BUDGET_STRIDE);

@@ -2,7 +2,7 @@
 import * as budgets from "./budgets";
 import { PERIOD_RATE, PERIOD_RUN, DAY_MS } from "./calendar";
 import { needNode, unneedNode } from "./folding";
-import { afterUse, generation, handleOf, inUse, KIND_TICKET, liveNode, liveNodeInline, nodeAt, slotOf } from "./handles";
+import { afterUse, generation, handleOf, inUse, KIND_TICKET, liveNode, liveNodeInline, nodeAt, slotOf, slotOfNode } from "./handles";
 import * as at from "./layout";
 import { noteLatency, noteSize } from "./measures";
 import * as money from "./money";
@@ -101,21 +101,20 @@ function bookQuantity(operation: u32, meter: u32, quantity: f64, priceStatus: i3
 }
 
 /**
- * Adds one call, its items and its own price to the operation's cell, and the whole amount to the total,
- * the day and the node. The caller has checked that it fits. What sums over payers and everything else is
- * rolled up when it is read.
+ * Adds one call, its items and its own price (which `entry` has in its first words, and traits) to the operation's
+ * cell, and the whole amount to the total, the day and the node. The caller has checked that it fits. What sums over
+ * payers and everything else is rolled up when it is read.
  */
 @inline
-function book(node: usize, cell: usize, price: usize, items: u32, low: u64, high: u64): void {
+function book(node: usize, cell: usize, priceLow: u64, priceHigh: u64, traits: u32, items: u32, low: u64, high: u64): void {
   store<u64>(cell, load<u64>(cell, at.C_COUNT) + 1, at.C_COUNT);
   store<u64>(cell, load<u64>(cell, at.C_ITEMS) + items, at.C_ITEMS);
-  money.addInline(cell, load<u64>(price), load<u64>(price, 8));
+  money.addInline(cell, priceLow, priceHigh);
   money.addInline(at.header, low, high);
   money.addInline(node, low, high);
   store<u64>(at.header, low, at.H_LAST_COST);
   store<u64>(at.header, high, at.H_LAST_COST + 8);
   // Those that change something, as every count of operations.
-  const traits = load<u32>(price, at.O_TRAITS);
   store<u32>(node, load<u32>(node, at.N_OPERATIONS) + (traits & at.TRAIT_COUNTED), at.N_OPERATIONS);
 }
 
@@ -172,8 +171,8 @@ export function price(operation: i32, meter: i32, quantity: f64): i32 {
 /** Books an operation that succeeded. Answers flags, or a status when it changed nothing. */
 @inline
 export function record(handle: f64, operation: i32, meter: i32, quantity: f64, items: i32): i32 {
-  const slot = liveNodeInline(handle);
-  if (slot == 0) return status.HANDLE;
+  const node = liveNodeInline(handle);
+  if (node == 0) return status.HANDLE;
   if (!checkOperation(operation)) return status.OPERATION;
   if (!checkMeter(meter)) return status.METER;
   if (!isQuantityInline(quantity) || items < 0) return status.QUANTITY;
@@ -181,36 +180,32 @@ export function record(handle: f64, operation: i32, meter: i32, quantity: f64, i
   const price = operationAt(operation);
   const traits = load<u32>(price, at.O_TRAITS);
   const cell = callCell(operation);
-  let low = load<u64>(price);
-  let high = load<u64>(price, 8);
+  const priceLow = load<u64>(price);
+  const priceHigh = load<u64>(price, 8);
+  let low = priceLow;
+  let high = priceHigh;
   let flags: i32 = 0;
   let bytes: u64 = 0;
   if (meter != 0) {
-    const priceStatus = priceQuantity(meterAt(meter), quantity);
-    if (priceStatus < 0) return priceStatus;
-    const before = low;
+    flags = priceQuantity(meterAt(meter), quantity);
+    if (flags < 0) return flags;
     low += money.low;
-    high += money.high + u64(low < before);
-    if (money.overflows(at.header, low, high)) return status.OVERFLOW;
-    bookQuantity(operation, meter, quantity, priceStatus);
-    flags = priceStatus;
-    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) bytes = <u64>quantity;
-  } else if (money.overflows(at.header, low, high)) {
-    return status.OVERFLOW;
+    high += money.high + u64(low < priceLow);
   }
-  const node = nodeAt(slot);
-  book(node, cell, price, items, low, high);
+  if (money.overflows(at.header, low, high)) return status.OVERFLOW;
+  if (meter != 0) {
+    bookQuantity(operation, meter, quantity, flags);
+    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) bytes = <u64>quantity;
+  }
+  book(node, cell, priceLow, priceHigh, traits, items, low, high);
   if (!(traits & at.TRAIT_PRICED)) {
     at.count(cell + at.C_UNPRICED_COUNT, 1);
     flags |= status.FLAG_UNPRICED;
   }
   if (at.word(at.H_SLOT) != 0) bookYesterday(low, high);
   flags |= overflowFlag(node);
-  if (at.word(at.H_LIVE_BUDGETS) != 0) {
-    budgets.use(low, high, bytes, traits);
-    flags |= budgets.spendNow(slot);
-    if (flags & status.FLAG_WARNED) return flags | status.FLAG_SAMPLED;
-  }
+  flags |= budgets.spendNow(node, low, high, bytes, traits);
+  if (flags & status.FLAG_WARNED) return flags | status.FLAG_SAMPLED;
   return keep(load<u32>(price, at.O_CLASS), cell) ? flags | status.FLAG_SAMPLED : flags;
 }
 
@@ -582,7 +577,7 @@ export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32
     const low = money.low;
     const high = money.high;
     const price = entryAt(operation, load<u32>(reservation, at.R_VERSION));
-    book(node, cell, price, items, low, high);
+    book(node, cell, load<u64>(price), load<u64>(price, 8), load<u32>(price, at.O_TRAITS), items, low, high);
     if (!(load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED)) at.count(cell + at.C_UNPRICED_COUNT, 1);
     bookDay(load<f64>(reservation, at.R_NOW), low, high);
     if (money.exceeds(low, high, load<u64>(reservation), load<u64>(reservation, 8))) {
