@@ -13,7 +13,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     reporters: ["default", "./test/support/summary-reporter.ts"],
-    testTimeout: 60_000,
+    testTimeout: 600_000,
     hookTimeout: 120_000,
     env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), NO_COLOR: "1" },
   },

@@ -11,7 +11,7 @@ const UNIT_OPERATIONS: u32 = 1;
 const UNIT_RUNS: u32 = 2;
 export const ACTION_BLOCK: u32 = 1;
 /** Where a list that has no room is worked out again each time. */
-const NO_LIST: u32 = 0xffffffff;
+export const NO_LIST: u32 = 0xffffffff;
 
 @inline
 export function budgetAt(slot: u32): usize {
@@ -249,7 +249,7 @@ function refill(): bool {
   const now = load<f64>(at.header, at.H_LATEST);
   const passed = now - load<f64>(budget, at.P_HELD);
   if (passed > 0.0) {
-    const full = load<u64>(budget, at.P_HELD + 16);
+    const full = load<u64>(budget, at.P_FULL);
     const gained = passed >= 1e9 ? full : <u64>passed * load<u64>(budget, at.B_LIMIT);
     store<u64>(budget, min(full, load<u64>(budget) + gained));
     store<f64>(budget, floor(now), at.P_HELD);
@@ -257,8 +257,12 @@ function refill(): bool {
   return load<u64>(budget) >= rateMs();
 }
 
-/** Where spending has to come before anything has to be said: the next alert, or more than the limit. */
+/**
+ * Where spending has to come before anything has to be said: the next alert, or more than the limit. Nothing, for what
+ * is not money: so a record need not ask what a budget counts.
+ */
 function setMark(position: usize, entry: usize): void {
+  if (load<u32>(entry, at.B_UNIT) != UNIT_USD) return;
   money.sum(load<u64>(entry, at.B_LIMIT), load<u64>(entry, at.B_LIMIT + 8), 1, 0);
   let low = money.low;
   let high = money.high;
@@ -317,50 +321,42 @@ function spendFound(found: usize): i32 {
   return needs() ? spendOn(found + (<usize>load<u32>(budget, at.B_SLOT) << 6)) : 0;
 }
 
-/** The walk over every budget of a node, where its list of links does not hold them all. */
-function spendAll(slot: u32): i32 {
+/** A link: the budget in the lower half, the next link in the upper. */
+@inline
+export function linkAt(link: u32): u64 {
+  return load<u64>(at.linkBase + <usize>link * at.LINK_STRIDE);
+}
+
+/** Spends what `use` said on a link's budget and those that follow, in the period that the clock shows. Answers flags. */
+export function spendFrom(link: u32): i32 {
   let flags: i32 = 0;
-  for (let found = first(slot); found != 0; found = next()) flags |= spendFound(found);
+  const low = usedLow;
+  const high = usedHigh;
+  while (link != 0) {
+    const pair = linkAt(link);
+    link = <u32>(pair >> 32);
+    const entry = budgetAt(<u32>pair);
+    const before = load<u64>(entry);
+    const spentLow = before + low;
+    const spentHigh = load<u64>(entry, 8) + high + u64(spentLow < before);
+    // Far below its mark, as nearly always, there is nothing more to ask.
+    if (spentHigh < load<u64>(entry, at.P_MARK + 8) && load<u32>(entry, at.B_SLOT) == 0) {
+      store<u64>(entry, spentLow);
+      store<u64>(entry, spentHigh, 8);
+    } else {
+      budget = entry;
+      flags |= spendFound(entry);
+    }
+  }
   return flags;
 }
 
-/** A link's budget that counts no money, or has something to say. */
-function spendLinked(entry: usize, low: u64, high: u64, bytes: u64, traits: u32): i32 {
-  use(low, high, bytes, traits);
-  budget = entry;
-  return spendFound(entry);
-}
-
-/**
- * Spends what an operation took in the period that the clock shows, where nothing can block. Answers flags.
- * A call of each record, so limits in money are looked at here, without a call and without leaving registers.
- */
-@inline
-export function spendNow(node: usize, low: u64, high: u64, bytes: u64, traits: u32): i32 {
-  let link = load<u32>(node, at.N_BUDGETS);
-  if (link == NO_LIST || at.word(at.H_RUN_BUDGETS) != 0) {
-    use(low, high, bytes, traits);
-    return spendAll(slotOfNode(node));
-  }
+/** Spends what `use` said in the period that the clock shows, where nothing can block. Answers flags. */
+export function spendNow(node: usize): i32 {
+  const link = load<u32>(node, at.N_BUDGETS);
+  if (link != NO_LIST && at.word(at.H_RUN_BUDGETS) == 0) return spendFrom(link);
   let flags: i32 = 0;
-  while (link != 0) {
-    const pair = load<u64>(at.linkBase + <usize>link * at.LINK_STRIDE);
-    link = <u32>(pair >> 32);
-    const entry = budgetAt(<u32>pair);
-    if (load<u32>(entry, at.B_UNIT) == UNIT_USD && load<u32>(entry, at.B_PERIOD) < PERIOD_RATE) {
-      const position = entry + (<usize>load<u32>(entry, at.B_SLOT) << 6);
-      const before = load<u64>(position);
-      const spentLow = before + low;
-      const spentHigh = load<u64>(position, 8) + high + u64(spentLow < before);
-      const markHigh = load<u64>(position, at.P_MARK + 8);
-      if (spentHigh < markHigh || (spentHigh == markHigh && spentLow < load<u64>(position, at.P_MARK))) {
-        store<u64>(position, spentLow);
-        store<u64>(position, spentHigh, 8);
-        continue;
-      }
-    }
-    flags |= spendLinked(entry, low, high, bytes, traits);
-  }
+  for (let found = first(slotOfNode(node)); found != 0; found = next()) flags |= spendFound(found);
   return flags;
 }
 
@@ -424,7 +420,7 @@ export function passRates(slot: u32, reservation: usize, back: bool): void {
     if (!isRate() || load<u64>(budget, at.B_BORN) >= load<u64>(reservation, at.R_NUMBER)) continue;
     const has = refill();
     const level = load<u64>(budget);
-    if (back) store<u64>(budget, min(level + rateMs(), load<u64>(budget, at.P_HELD + 16)));
+    if (back) store<u64>(budget, min(level + rateMs(), load<u64>(budget, at.P_FULL)));
     else if (has) store<u64>(budget, level - rateMs());
   }
 }
@@ -453,6 +449,7 @@ export function turn(): void {
   const latest = load<f64>(at.header, at.H_LATEST);
   const now = load<f64>(at.header, at.H_NOW);
   const used = at.word(at.H_BUDGETS);
+  let back: u32 = 0;
   for (let slot: u32 = 1; slot <= used; slot++) {
     const entry = budgetAt(slot);
     const period = load<u32>(entry, at.B_PERIOD);
@@ -472,8 +469,11 @@ export function turn(): void {
       store<u32>(entry, number, at.B_NUMBER);
       store<f64>(entry, latest, at.B_SINCE);
     }
-    store<u32>(entry, u32(periodOf(period, offset, now) < number), at.B_SLOT);
+    const isBack = u32(periodOf(period, offset, now) < number);
+    store<u32>(entry, isBack, at.B_SLOT);
+    back += isBack;
   }
+  at.setWord(at.H_BACK, back);
 }
 
 // ── making them ──────────────────────────────────────────────────────────────────────────────────
@@ -519,14 +519,16 @@ export function add(): f64 {
   const latest = load<f64>(at.header, at.H_LATEST);
   const number = periodOf(period, offset, latest);
   store<u32>(entry, number, at.B_NUMBER);
-  store<u32>(entry, u32(periodOf(period, offset, load<f64>(at.header, at.H_NOW)) < number), at.B_SLOT);
+  const isBack = u32(periodOf(period, offset, load<f64>(at.header, at.H_NOW)) < number);
+  store<u32>(entry, isBack, at.B_SLOT);
+  at.setWord(at.H_BACK, at.word(at.H_BACK) + isBack);
   // Reservations before it never held anything here.
   if (period < PERIOD_RUN) store<f64>(entry, latest, at.B_SINCE);
   budget = entry;
   if (isRate()) {
     const full = load<u64>(at.header, at.H_AMOUNT_2) * rateMs();
     store<u64>(entry, full);
-    store<u64>(entry, full, at.P_HELD + 16);
+    store<u64>(entry, full, at.P_FULL);
     store<f64>(entry, floor(latest), at.P_HELD);
   } else {
     setMark(entry, entry);
@@ -542,7 +544,7 @@ export function add(): f64 {
 
 /** Attaches all live nodes to a budget, or takes it from all of them and makes every list anew. */
 function eachNode(budget: u32, remove: bool): void {
-  const last = at.nodeCapacity + at.tupleCapacity;
+  const last = at.lastNode;
   const used = at.word(at.H_NODES);
   for (let pass: u32 = 0; pass < 2; pass++) {
     for (let slot: u32 = 1; slot <= last; slot++) {
@@ -582,6 +584,7 @@ export function remove(handle: f64): i32 {
   dropAlerts(entry);
   dropAlerts(entry + at.POSITION_STRIDE);
   if (load<u32>(entry, at.B_PERIOD) == PERIOD_RUN) at.setWord(at.H_RUN_BUDGETS, at.word(at.H_RUN_BUDGETS) - 1);
+  at.setWord(at.H_BACK, at.word(at.H_BACK) - load<u32>(entry, at.B_SLOT));
   const generation = load<u32>(entry, at.B_GENERATION);
   memory.fill(entry, 0, at.BUDGET_STRIDE);
   store<u32>(entry, afterUse(generation), at.B_GENERATION);

@@ -10,6 +10,12 @@ export function same(a: usize, b: usize, length: u32): bool {
   return true;
 }
 
+/** A bit for each of the eight bytes of a word that is zero; exact up to the first. A word xor eight times a byte asks for that byte. */
+@inline
+export function zeros(word: u64): u64 {
+  return (word - 0x0101010101010101) & ~word & 0x8080808080808080;
+}
+
 /**
  * Hash of `length` bytes, eight at a time. The upper half of a last product, as the lowest bits of a product know
  * nothing of the highest ones of its factor, and it is by its lowest bits that a hash finds its place.

@@ -1,6 +1,6 @@
 // The map of linear memory. Capacities are chosen once; memory never grows afterwards.
 //
-//   of fixed size: header │ form │ meters │ operations │ routes │ cells │ measures │ old prices │ window
+//   of fixed size: header │ form │ meters │ operations │ routes │ literal routes │ cells │ measures │ old prices │ window
 //   by capacity: nodes │ overflow nodes │ tuples │ reservations │ budgets │ links │ positions │ names │
 //   name sums │ folded amounts │ scratch │ name index │ tuple index │ name bytes │ merged ledgers │ buffer
 //
@@ -50,7 +50,7 @@ export const F_BUDGET_NAME: usize = 64;
  *  200 reservations used │ 204 open │ 208 expired │ 212 budgets used │ 216 live budgets with a period of a run
  *  220 links used │ 224 positions used │ 228 alerts not taken │ 232 old prices │ 236 tuples without nodes
  *  240 live tuples │ 244 live nodes │ 248 number of the last reservation u64 │ 256 live budgets │ 260 alerts missed
- *  264 bytes of merged ledgers
+ *  264 bytes of merged ledgers │ 268 budgets that book in the period before, as the clock stepped back
  *  272 folded amounts that carry no name, by dimension │ 464 sampling thresholds by class u64
  *  From 592 on it is no state: 592 last cost │ 608 last reserved │ 624 amount in │ 640 second amount in
  *  656 slot of the budget that decided u32 │ 664 source f64 │ 672 epoch u32 │ 680 time to live of a reservation f64 (ms)
@@ -102,6 +102,7 @@ export const H_NUMBER: usize = 248;
 export const H_LIVE_BUDGETS: usize = 256;
 export const H_MISSED: usize = 260;
 export const H_SOURCE_BYTES: usize = 264;
+export const H_BACK: usize = 268;
 export const H_FOLDED: usize = 272;
 export const H_THRESHOLDS: usize = 464;
 export const H_LAST_COST: usize = 592;
@@ -244,8 +245,9 @@ export const ENTRY_STRIDE: usize = 24;
 export const ENTRIES_MAX: u32 = 6;
 
 /** Position of a budget in one period: 0 spent │ 16 held │ 32 mark: what spending has to reach before anything has to
- *  be said │ 48 alerts fired u16, 50 taken u16 │ 52 budget u32 │ 56 run's node u32 │ 60 next position of the node u32.
- *  A rate limit keeps its level in 0 (in 1/period ms of a call) and the time of that level f64 in 16. */
+ *  be said (0 for what is not money: it is always asked) │ 48 alerts fired u16, 50 taken u16 │ 52 budget u32 │ 56 run's node u32 │ 60 next position of the node u32.
+ *  A rate limit keeps its level in 0 (in 1/period ms of a call), the time of that level f64 in 16, and in 64, where
+ *  others have the period before, the level when it is full. */
 export const POSITION_STRIDE: usize = 64;
 export const P_HELD: usize = 16;
 export const P_MARK: usize = 32;
@@ -254,6 +256,7 @@ export const P_TAKEN: usize = 50;
 export const P_BUDGET: usize = 52;
 export const P_NODE: usize = 56;
 export const P_NEXT: usize = 60;
+export const P_FULL: usize = 64;
 
 /** Budget: 0 position in the period, 64 in the one before │ 128 limit │ 144 name ids of its scope by dimension (12)
  *  │ 192 unit u32 │ 196 period u32 │ 200 action u32 │ 204 offset i32 (minutes) │ 208 number of its period u32
@@ -319,6 +322,11 @@ export let bufferBase: usize = 0;
  *  │ 16 parameter child u32 │ 20 rest child u32 │ 24 operations of five methods u16 │ 36 hash u32 */
 export const ROUTE_STRIDE: usize = 40;
 export const ROUTE_CAPACITY: u32 = 1024;
+/** Routes without parameters, found by the hash of their text: 0 end of the text u32 │ 4 its length u16, 6 operation u16
+ *  │ 8 method and root u32. Their texts lie one behind the other, each behind a prefix. */
+export const LITERAL_STRIDE: usize = 16;
+export const LITERAL_CAPACITY: u32 = 1024;
+export const LITERAL_BYTES: u32 = 16384;
 /** Free blocks of name bytes by their number of 16 bytes. */
 export const BLOCK_SIZES: u32 = 258;
 
@@ -330,6 +338,8 @@ export const operationBase: usize = memory.data(OPERATION_CAPACITY * <u32>OPERAT
 export const blockBase: usize = memory.data(BLOCK_SIZES * 4, 64);
 export const oldPriceBase: usize = memory.data(OLD_PRICES * <u32>OLD_PRICE_STRIDE, 64);
 export const routeBase: usize = memory.data(ROUTE_CAPACITY * <u32>ROUTE_STRIDE, 64);
+export const literalBase: usize = memory.data(LITERAL_CAPACITY * <u32>LITERAL_STRIDE, 64);
+export const literalTextBase: usize = memory.data(LITERAL_BYTES, 64);
 /** Cells of calls, by operation id, and behind them the cells found by key. */
 export const callBase: usize = memory.data((OPERATION_CAPACITY + CELL_CAPACITY) * <u32>CELL_STRIDE, 64);
 export const cellBase: usize = callBase + <usize>OPERATION_CAPACITY * CELL_STRIDE;

@@ -2,12 +2,12 @@
 import * as budgets from "./budgets";
 import { PERIOD_RATE, PERIOD_RUN, DAY_MS } from "./calendar";
 import { needNode, unneedNode } from "./folding";
-import { afterUse, generation, handleOf, inUse, KIND_TICKET, liveNode, liveNodeInline, nodeAt, slotOf, slotOfNode } from "./handles";
+import { afterUse, generation, handleOf, inUse, KIND_TICKET, generationIn, liveNode, nodeAt, slotIn, slotOf } from "./handles";
 import * as at from "./layout";
 import { noteLatency, noteSize } from "./measures";
 import * as money from "./money";
-import { entryAt, isQuantity, isQuantityInline, meterAt, operationAt, priceQuantity } from "./pricing";
-import { keep } from "./sampling";
+import { entryAt, isQuantity, meterAt, operationAt, priceQuantity } from "./pricing";
+import { draw, keep, thresholdOf } from "./sampling";
 import * as status from "./status";
 
 const LEAP_MS: f64 = 400.0 * DAY_MS;
@@ -90,27 +90,28 @@ function cellFor(operation: u32, meter: u32): usize {
 /** Adds one metered quantity and its price (left in money.low and money.high) to its cell. */
 function bookQuantity(operation: u32, meter: u32, quantity: f64, priceStatus: i32): void {
   const cell = cellFor(operation, meter);
-  at.count(cell + at.C_COUNT, 1);
-  money.addTo(cell, money.low, money.high);
-  money.addTo(cell + at.C_QUANTITY, <u64>quantity, 0);
+  // Signed, as that is one instruction; a quantity is below 2^53.
+  const whole = <u64><i64>quantity;
+  store<u64>(cell, load<u64>(cell, at.C_COUNT) + 1, at.C_COUNT);
+  money.addInline(cell, money.low, money.high);
+  money.addInline(cell + at.C_QUANTITY, whole, 0);
   if (priceStatus != 0) {
     at.count(cell + at.C_UNPRICED_COUNT, 1);
-    money.addTo(cell + at.C_UNPRICED_QUANTITY, <u64>quantity, 0);
+    money.addTo(cell + at.C_UNPRICED_QUANTITY, whole, 0);
   }
-  if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) noteSize(operation, quantity);
+  if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) noteSize(operation, whole);
 }
 
 /**
- * Adds one call, its items and its own price (which `entry` has in its first words, and traits) to the operation's
- * cell, and the whole amount to the total, the day and the node. The caller has checked that it fits. What sums over
- * payers and everything else is rolled up when it is read.
+ * Adds one call, its items and its own price to the operation's cell, and the whole amount to the node; the caller
+ * has added it to the total, and checked before that it fits. What sums over payers and everything else is rolled up
+ * when it is read.
  */
 @inline
 function book(node: usize, cell: usize, priceLow: u64, priceHigh: u64, traits: u32, items: u32, low: u64, high: u64): void {
   store<u64>(cell, load<u64>(cell, at.C_COUNT) + 1, at.C_COUNT);
   store<u64>(cell, load<u64>(cell, at.C_ITEMS) + items, at.C_ITEMS);
   money.addInline(cell, priceLow, priceHigh);
-  money.addInline(at.header, low, high);
   money.addInline(node, low, high);
   store<u64>(at.header, low, at.H_LAST_COST);
   store<u64>(at.header, high, at.H_LAST_COST + 8);
@@ -168,45 +169,106 @@ export function price(operation: i32, meter: i32, quantity: f64): i32 {
 
 // ── one call: nothing can block ──────────────────────────────────────────────────────────────────
 
-/** Books an operation that succeeded. Answers flags, or a status when it changed nothing. */
+/**
+ * Books an operation that succeeded. Answers flags, or a status when it changed nothing.
+ *
+ * This is the way of nearly every call. Whatever it may have to call itself comes last, and each condition leaves at
+ * once: so it keeps all it works with in registers. What is rarer goes a longer way, which knows all there is.
+ */
 @inline
 export function record(handle: f64, operation: i32, meter: i32, quantity: f64, items: i32): i32 {
-  const node = liveNodeInline(handle);
-  if (node == 0) return status.HANDLE;
+  const bits = reinterpret<u64>(handle);
+  const slot = slotIn(bits);
+  if (slot > at.lastNode) return status.HANDLE;
+  const node = nodeAt(slot);
+  if (generationIn(bits) != <u64>load<u32>(node, at.N_GENERATION)) return status.HANDLE;
+  if (generationIn(bits) == 0) return status.HANDLE;
   if (!checkOperation(operation)) return status.OPERATION;
-  if (!checkMeter(meter)) return status.METER;
-  if (!isQuantityInline(quantity) || items < 0) return status.QUANTITY;
+  if ((i32(meter != 0) | i32(quantity != 0.0)) != 0) return recordMetered(node, operation, meter, quantity, items);
+  if (items < 0) return status.QUANTITY;
 
   const price = operationAt(operation);
+  const low = load<u64>(price);
+  const high = load<u64>(price, 8);
+  const before = load<u64>(at.header);
+  const totalLow = before + low;
+  const totalHigh = load<u64>(at.header, 8) + high + u64(totalLow < before);
+  if (<i64>totalHigh < 0) return status.OVERFLOW;
+  store<u64>(at.header, totalLow);
+  store<u64>(at.header, totalHigh, 8);
+  const cell = callCell(operation);
   const traits = load<u32>(price, at.O_TRAITS);
+  book(node, cell, low, high, traits, items, low, high);
+  let link = load<u32>(node, at.N_BUDGETS);
+  if (
+    (at.word(at.H_SLOT) | at.word(at.H_RUN_BUDGETS) | at.word(at.H_BACK) | u32(link == budgets.NO_LIST) |
+      (load<u32>(node, at.N_STATE) & at.STATE_OVERFLOW) | (~traits & at.TRAIT_PRICED)) != 0
+  ) {
+    return recordRarely(node, price, cell, low, high, 0, 0);
+  }
+  while (link != 0) {
+    const pair = budgets.linkAt(link);
+    const budget = budgets.budgetAt(<u32>pair);
+    const spentBefore = load<u64>(budget);
+    const spentLow = spentBefore + low;
+    const spentHigh = load<u64>(budget, 8) + high + u64(spentLow < spentBefore);
+    const markHigh = load<u64>(budget, at.P_MARK + 8);
+    // What counts no money has no mark, so it is never below it.
+    if (spentHigh >= markHigh) {
+      if (spentHigh != markHigh) return recordMarked(link, price, cell, low, high);
+      if (spentLow >= load<u64>(budget, at.P_MARK)) return recordMarked(link, price, cell, low, high);
+    }
+    store<u64>(budget, spentLow);
+    store<u64>(budget, spentHigh, 8);
+    link = <u32>(pair >> 32);
+  }
+  const threshold = thresholdOf(load<u32>(price, at.O_CLASS));
+  if (threshold == 0) return status.FLAG_SAMPLED;
+  return i32(draw(threshold, cell));
+}
+
+/** The longer way: with a quantity, which has a price of its own (the call itself, meter 0, has none). */
+function recordMetered(node: usize, operation: u32, meter: i32, quantity: f64, items: i32): i32 {
+  if (!checkMeter(meter)) return status.METER;
+  if (!isQuantity(quantity) || items < 0) return status.QUANTITY;
+  const price = operationAt(operation);
   const cell = callCell(operation);
   const priceLow = load<u64>(price);
   const priceHigh = load<u64>(price, 8);
-  let low = priceLow;
-  let high = priceHigh;
-  let flags: i32 = 0;
-  let bytes: u64 = 0;
-  if (meter != 0) {
-    flags = priceQuantity(meterAt(meter), quantity);
-    if (flags < 0) return flags;
-    low += money.low;
-    high += money.high + u64(low < priceLow);
-  }
+  money.set(0, 0);
+  const flags = meter != 0 ? priceQuantity(meterAt(meter), quantity) : 0;
+  if (flags < 0) return flags;
+  const low = priceLow + money.low;
+  const high = priceHigh + money.high + u64(low < priceLow);
   if (money.overflows(at.header, low, high)) return status.OVERFLOW;
-  if (meter != 0) {
-    bookQuantity(operation, meter, quantity, flags);
-    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) bytes = <u64>quantity;
-  }
-  book(node, cell, priceLow, priceHigh, traits, items, low, high);
+  if (meter != 0) bookQuantity(operation, meter, quantity, flags);
+  money.addTo(at.header, low, high);
+  book(node, cell, priceLow, priceHigh, load<u32>(price, at.O_TRAITS), items, low, high);
+  // Meter 0, the call itself, counts no bytes.
+  const bytes = load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES ? <u64><i64>quantity : 0;
+  return recordRarely(node, price, cell, low, high, bytes, flags);
+}
+
+/** Everything that may have to be said of a record that was booked. Answers flags. */
+function recordRarely(node: usize, price: usize, cell: usize, low: u64, high: u64, bytes: u64, flags: i32): i32 {
+  const traits = load<u32>(price, at.O_TRAITS);
   if (!(traits & at.TRAIT_PRICED)) {
     at.count(cell + at.C_UNPRICED_COUNT, 1);
     flags |= status.FLAG_UNPRICED;
   }
   if (at.word(at.H_SLOT) != 0) bookYesterday(low, high);
-  flags |= overflowFlag(node);
-  flags |= budgets.spendNow(node, low, high, bytes, traits);
-  if (flags & status.FLAG_WARNED) return flags | status.FLAG_SAMPLED;
-  return keep(load<u32>(price, at.O_CLASS), cell) ? flags | status.FLAG_SAMPLED : flags;
+  budgets.use(low, high, bytes, traits);
+  return sampled(flags | overflowFlag(node) | budgets.spendNow(node), price, cell);
+}
+
+/** A budget has come to its mark: it and those that follow are asked. */
+function recordMarked(link: u32, price: usize, cell: usize, low: u64, high: u64): i32 {
+  budgets.use(low, high, 0, load<u32>(price, at.O_TRAITS));
+  return sampled(budgets.spendFrom(link), price, cell);
+}
+
+function sampled(flags: i32, price: usize, cell: usize): i32 {
+  return (flags & status.FLAG_WARNED) != 0 || keep(load<u32>(price, at.O_CLASS), cell) ? flags | status.FLAG_SAMPLED : flags;
 }
 
 // ── two phases: reserve, then settle or release ──────────────────────────────────────────────────
@@ -383,7 +445,7 @@ function priceAll(reservation: usize, charged: bool, bookToo: bool): i32 {
     const priceStatus = priceQuantity(entryAt(meter + at.OLD_METER, version), quantity);
     if (priceStatus < 0) return priceStatus;
     flags |= priceStatus;
-    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) pricedBytes += <u64>quantity;
+    if (load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES) pricedBytes += <u64><i64>quantity;
     if (bookToo) bookQuantity(operation, meter, quantity, priceStatus);
     money.sum(low, high, money.low, money.high);
     low = money.low;
@@ -577,6 +639,7 @@ export function settle(ticket: f64, failed: bool, items: i32, latency: f64): i32
     const low = money.low;
     const high = money.high;
     const price = entryAt(operation, load<u32>(reservation, at.R_VERSION));
+    money.addTo(at.header, low, high);
     book(node, cell, load<u64>(price), load<u64>(price, 8), load<u32>(price, at.O_TRAITS), items, low, high);
     if (!(load<u32>(price, at.O_TRAITS) & at.TRAIT_PRICED)) at.count(cell + at.C_UNPRICED_COUNT, 1);
     bookDay(load<f64>(reservation, at.R_NOW), low, high);

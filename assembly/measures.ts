@@ -20,6 +20,6 @@ export function noteLatency(operation: u32, latency: f64): void {
 }
 
 /** Counts a size in bytes. */
-export function noteSize(operation: u32, bytes: f64): void {
-  note(at.sizeBase + <usize>operation * at.SIZE_STRIDE, <u64>bytes, 2);
+export function noteSize(operation: u32, bytes: u64): void {
+  note(at.sizeBase + <usize>operation * at.SIZE_STRIDE, bytes, 2);
 }

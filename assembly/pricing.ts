@@ -115,12 +115,6 @@ export function setMeterRate(id: u32): i32 {
 
 /** Is this a quantity: whole, from 0 to 2^53 - 1? */
 export function isQuantity(quantity: f64): bool {
-  return isQuantityInline(quantity);
-}
-
-/** The same without a call, for the paths where that counts. */
-@inline
-export function isQuantityInline(quantity: f64): bool {
   return quantity >= 0.0 && quantity <= 9007199254740991.0 && floor(quantity) == quantity;
 }
 
@@ -130,6 +124,6 @@ export function priceQuantity(meter: usize, quantity: f64): i32 {
     money.set(0, 0);
     return status.FLAG_UNPRICED;
   }
-  money.scale(<u64>quantity, load<u64>(meter), load<u64>(meter, 8), load<u64>(meter, at.M_DIVISOR));
+  money.scale(<u64><i64>quantity, load<u64>(meter), load<u64>(meter, 8), load<u64>(meter, at.M_DIVISOR));
   return money.high >> 32 != 0 ? status.AMOUNT : status.OK;
 }

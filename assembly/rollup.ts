@@ -62,21 +62,32 @@ function after(slot: u32): u32 {
   return slot == at.word(at.H_NODES) ? at.nodeCapacity + 1 : slot + 1;
 }
 
+/** Adds an amount to the run in a slot and to all above it. Handles know no cycle. */
+function addUpwards(slot: u32, amount: usize): void {
+  for (; slot != 0; slot = runAt(load<u32>(nodeAt(slot), at.N_PARENT))) addToName(load<u32>(nodeAt(slot), at.N_NAME), amount);
+}
+
+/** Notes the parent of every run by name, as runs of merged ledgers may lie below ours and the other way round. */
+function noteParents(end: u32): void {
+  memory.fill(at.parentBase, 0, <usize>at.word(at.H_NAMES) << 2);
+  for (let slot = after(0); slot < end; slot = after(slot)) {
+    if (isChild(nodeAt(slot))) store<u32>(parentOf(load<u32>(nodeAt(slot), at.N_NAME)), nameOfRun(runAt(load<u32>(nodeAt(slot), at.N_PARENT))));
+  }
+  for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
+    if (isChild(row + 8)) noteParent(load<u32>(row + 8, at.N_NAME), snapshot.runNameAbove(row));
+  }
+}
+
 function rollUpRuns(inclusive: bool): void {
   const end = at.nodeCapacity + 1 + at.word(at.H_TUPLES);
-  memory.fill(at.parentBase, 0, <usize>at.word(at.H_NAMES) << 2);
-  const first = after(0);
-  if (inclusive) {
-    for (let slot = first; slot < end; slot = after(slot)) {
-      if (isChild(nodeAt(slot))) store<u32>(parentOf(load<u32>(nodeAt(slot), at.N_NAME)), nameOfRun(runAt(load<u32>(nodeAt(slot), at.N_PARENT))));
-    }
-    for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
-      if (isChild(row + 8)) noteParent(load<u32>(row + 8, at.N_NAME), snapshot.runNameAbove(row));
-    }
-  }
-  for (let slot = first; slot < end; slot = after(slot)) {
+  const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
+  if (inclusive && isMerged) noteParents(end);
+  for (let slot = after(0); slot < end; slot = after(slot)) {
     const node = nodeAt(slot);
-    if (load<u32>(node, at.N_STATE) != 0) addToRun(nameOfRun(runAt(slot)), node, inclusive);
+    if (load<u32>(node, at.N_STATE) == 0) continue;
+    const run = runAt(slot);
+    if (inclusive && !isMerged && run != 0) addUpwards(run, node);
+    else addToRun(nameOfRun(run), node, inclusive && isMerged);
   }
   for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
     addToRun(snapshot.runName(row), row + 8, inclusive);
@@ -136,10 +147,14 @@ export function rollUp(dimension: u32, inclusive: bool): i32 {
   else if (dimension == at.DIMENSION_EXPERIMENT || dimension == at.DIMENSION_MODEL) rollUpNodes(dimension);
   else rollUpTuples(at.T_NAMES + (<usize>(dimension - at.DIMENSION_TEAM) << 2));
   addToName(0, at.header + at.H_FOLDED + <usize>dimension * at.AMOUNT_STRIDE);
+  const isRun = dimension == at.DIMENSION_RUN;
+  const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
   for (let name: u32 = 1; name < used; name++) {
-    if (names.dimensionOf(name) != dimension) continue;
-    if (dimension == at.DIMENSION_RUN) addToRun(name, names.foldedAt(name), inclusive);
-    else addToName(name, names.foldedAt(name));
+    const amount = names.foldedAt(name);
+    if ((load<u64>(amount) | load<u64>(amount, 8)) == 0 || names.dimensionOf(name) != dimension) continue;
+    const slot = inclusive && isRun && !isMerged ? names.nodeOf(name) : 0;
+    if (slot != 0) addUpwards(slot, amount);
+    else addToRun(name, amount, inclusive && isRun && isMerged);
   }
   for (let row = snapshot.rowFrom(at.sourceBase, snapshot.HEADER); row != 0; row = snapshot.rowFrom(row + 8 + at.HEADER_STATE, snapshot.HEADER)) {
     addToName(0, row + 8 + at.H_FOLDED + <usize>dimension * at.AMOUNT_STRIDE);

@@ -1,12 +1,15 @@
-// Bytes of "METHOD /path" → operation: MLflow's prefixes, then a trie of path segments.
-import { ascii, lengthOf } from "./ascii";
-import { same } from "./bytes";
+// Bytes of "METHOD /path" → operation: MLflow's prefixes, then the text of the whole route, then a trie of its segments.
+import { ascii } from "./ascii";
+import { mixed, same, zeros } from "./bytes";
 import * as at from "./layout";
 
 /** One letter a base, in the order of their trie roots: MLflow's two API families, the artifact proxy, the server's root. */
 export const BASES: usize = ascii(`2 3 A /`);
 const BASE_COUNT: u32 = 4;
 const BASE_ROOT: u32 = 3;
+const ARTIFACTS_ROOT: u32 = 3;
+/** A method that no route has. */
+const OTHER_METHOD: u32 = 5;
 
 /** Answers of `match` for what no route names. */
 export const NO_ROUTE: i32 = -1;
@@ -46,6 +49,29 @@ export function start(): void {
   routes = 1 + BASE_COUNT;
 }
 
+/** Where the segment that was hashed last ends: at a slash, or with the text. */
+let segmentEnd: usize = 0;
+
+function hashOfSegment(from: usize, end: usize): u32 {
+  let hash: u64 = 0;
+  while (from < end) {
+    // What is left of the text, in the lowest bytes; before every text there are eight others.
+    const left = end - from;
+    const word = left >= 8 ? load<u64>(from) : load<u64>(end - 8) >> ((8 - left) << 3);
+    const slash = zeros(word ^ SLASHES);
+    if (slash != 0) {
+      const bits = ctz(slash) & ~7;
+      from += <usize>bits >> 3;
+      if (bits != 0) hash = mixed(hash, word & (((<u64>1) << bits) - 1));
+      break;
+    }
+    hash = mixed(hash, word);
+    from += min(left, 8);
+  }
+  segmentEnd = from;
+  return <u32>hash;
+}
+
 /** Child of `parent` for one segment of text, made when new. */
 function childFor(parent: u32, text: usize, length: u32): u32 {
   const node = routeAt(parent);
@@ -56,8 +82,7 @@ function childFor(parent: u32, text: usize, length: u32): u32 {
     if (load<u32>(node + slot) == 0) store<u32>(node + slot, makeRoute());
     return load<u32>(node + slot);
   }
-  let hash: u32 = 2166136261;
-  for (let i: u32 = 0; i < length; i++) hash = (hash ^ load<u8>(text + i)) * 16777619;
+  const hash = hashOfSegment(text, text + length);
   let child = load<u32>(node);
   while (child != 0) {
     if (load<u32>(routeAt(child), HASH) == hash) return child;
@@ -86,21 +111,71 @@ function walkText(from: u32, text: usize, length: u32): u32 {
 
 /** Adds one method of one route. */
 export function addRoute(
-  method: u32, base: u32, prefix: usize, prefixChars: u32, route: usize, chars: u32, operation: u32,
+  letter: u32, base: u32, prefix: usize, prefixChars: u32, route: usize, chars: u32, operation: u32,
 ): void {
+  const method = methodIndex(letter);
   const node = walkText(walkText(1 + base, prefix, prefixChars), route, chars);
-  store<u16>(routeAt(node) + OPERATION_OF_METHOD + (<usize>methodIndex(method) << 1), <u16>(operation + 1));
+  store<u16>(routeAt(node) + OPERATION_OF_METHOD + (<usize>method << 1), <u16>(operation + 1));
+  if (1 + base <= LITERAL_ROOTS) addLiteral(method, 1 + base, prefix, prefixChars, route, chars, operation);
+}
+
+// ── routes without parameters, which are nearly all calls ────────────────────────────────────────
+
+/** The two API families. In a path there are sixteen bytes before the rest of it, of which the last are "/mlflow/". */
+const LITERAL_ROOTS: u32 = 2;
+
+let textEnd: usize = 0;
+
+/** Hash of a route's text: its last sixteen bytes tell most from each other, and take as long whatever the text is. */
+@inline
+function hashOfText(key: u32, from: usize, end: usize): u32 {
+  const hash = mixed(((<u64>(end - from)) << 8) | key, load<u64>(end - 16));
+  // The upper bits know of every bit of the last word.
+  return <u32>(mixed(hash, load<u64>(end - 8)) >> 22);
+}
+
+/** Place of a route among the literal ones: the entry that has it, or an empty one. The text begins behind "/mlflow/". */
+function literalAt(key: u32, from: usize, end: usize): usize {
+  let place = hashOfText(key, from, end);
+  const length = <u32>(end - from);
+  while (true) {
+    const entry = at.literalBase + <usize>(place & (at.LITERAL_CAPACITY - 1)) * at.LITERAL_STRIDE;
+    const text = <usize>load<u32>(entry);
+    if (text == 0) return entry;
+    place++;
+    if (load<u16>(entry, 4) != length || load<u32>(entry, 8) != key) continue;
+    let left = length;
+    while (left >= 8 && load<u64>(end - left) == load<u64>(text - left)) left -= 8;
+    if (left < 8 && load<u64>(end - 8) == load<u64>(text - 8)) return entry;
+  }
+}
+
+function addLiteral(method: u32, root: u32, prefix: usize, prefixChars: u32, route: usize, chars: u32, operation: u32): void {
+  for (let i: u32 = 0; i < chars; i++) if (load<u8>(route + i) == 0x7b) return;
+  if (textEnd == 0) textEnd = at.literalTextBase;
+  store<u64>(textEnd, API_2);
+  store<u64>(textEnd, MLFLOW, 8);
+  const from = textEnd + 16;
+  memory.copy(from, prefix, prefixChars);
+  let end = from + prefixChars;
+  // A prefix is whole segments, with or without a slash behind them.
+  if (chars != 0 && prefixChars != 0 && load<u8>(end - 1) != 0x2f) store<u8>(end++, 0x2f);
+  memory.copy(end, route, chars);
+  end += chars;
+  if (end > at.literalTextBase + at.LITERAL_BYTES) unreachable();
+  const key = (root << 3) | method;
+  const entry = literalAt(key, from, end);
+  store<u32>(entry, <u32>end);
+  store<u16>(entry, <u16>(end - from), 4);
+  store<u16>(entry, <u16>operation, 6);
+  store<u32>(entry, key, 8);
+  textEnd = end;
 }
 
 /** Sets the static prefix; its bytes stay where they are. */
 export function setPrefix(address: usize, length: u32): void {
   prefixAddress = address;
   prefixLength = length;
-}
-
-function startsWith(address: usize, end: usize, text: usize): bool {
-  const length = lengthOf(text);
-  return address + length <= end && same(address, text, length);
 }
 
 function sameSegment(entry: usize, segment: usize, length: u32): bool {
@@ -117,14 +192,8 @@ function walkPath(root: u32, address: usize, end: usize, method: u32): i32 {
   let rest: i32 = NO_ROUTE;
   let from = address;
   while (from < end) {
-    let to = from;
-    let hash: u32 = 2166136261;
-    while (to < end) {
-      const byte = load<u8>(to);
-      if (byte == 0x2f) break;
-      hash = (hash ^ byte) * 16777619;
-      to++;
-    }
+    const hash = hashOfSegment(from, end);
+    const to = segmentEnd;
     const length = <u32>(to - from);
     if (length == 0) return NO_ROUTE;
     const here = routeAt(node);
@@ -145,62 +214,152 @@ function walkPath(root: u32, address: usize, end: usize, method: u32): i32 {
   return found >= 0 ? found : rest;
 }
 
-function methodOf(address: usize, length: u32): i32 {
-  const first = load<u8>(address);
-  if (length == 3 && first == 0x47) return 0; // GET
-  if (length == 4 && first == 0x50) return 1; // POST
-  if (length == 3 && first == 0x50) return 2; // PUT
-  if (length == 5 && first == 0x50) return 3; // PATCH
-  if (length == 6 && first == 0x44) return 4; // DELETE
-  return -1;
-}
-
 /** Does this method only read? HEAD and OPTIONS do, beside GET. */
 export function readsOnly(address: usize): bool {
   const first = load<u8>(address);
   return first == 0x47 || first == 0x48 || first == 0x4f;
 }
 
-/** Finds the operation of `length` bytes "METHOD /path[?query]". */
+// Texts of eight bytes and less, as the words that they are in memory.
+const MLFLOW: u64 = 0x2f776f6c666c6d2f; // "/mlflow/"
+const API_2: u64 = 0x302e322f6970612f; // "/api/2.0"
+const API_3: u64 = 0x302e332f6970612f; // "/api/3.0"
+const AJAX: u64 = 0x70612d78616a612f; // "/ajax-ap", then
+const AJAX_2: u64 = 0x6c6d2f302e322f69; // "i/2.0/ml"
+const AJAX_3: u64 = 0x6c6d2f302e332f69; // "i/3.0/ml"
+const FLOW: u32 = 0x776f6c66; // "flow"
+const MLFLOW_: u64 = 0x2d776f6c666c6d2f; // "/mlflow-", then
+const ARTIFACT: u64 = 0x7463616669747261; // "artifact", then "s/"
+const S_SLASH: u32 = 0x2f73;
+const QUESTION_MARKS: u64 = 0x3f3f3f3f3f3f3f3f;
+const SLASHES: u64 = 0x2f2f2f2f2f2f2f2f;
+const HASHES: u64 = 0x2323232323232323;
+const API: u32 = 0x6970612f; // "/api"
+const I_SLASH: u32 = 0x2f69; // "i/"
+
+/** Where the path after an API's prefix begins, and in `root` below which node it is; 0 when it is below none. */
+let root: u32 = 0;
+function behindPrefix(path: usize, end: usize): usize {
+  if (path + 16 > end) return 0;
+  const first = load<u64>(path);
+  const second = load<u64>(path, 8);
+  let from = path + 8;
+  root = 2;
+  if (first == API_2) root = 1;
+  else if (first == AJAX) {
+    if (second == AJAX_2) root = 1;
+    else if (second != AJAX_3) return 0;
+    from = path + 13;
+    if (from + 8 > end) return 0;
+  } else if (first != API_3) return 0;
+  const family = load<u64>(from);
+  if (family == MLFLOW) return from + 8;
+  if (root != 1 || family != MLFLOW_ || from + 18 > end || load<u64>(from, 8) != ARTIFACT || load<u16>(from, 16) != S_SLASH) return 0;
+  root = ARTIFACTS_ROOT;
+  return from + 18;
+}
+
+/** Is this a path of an API, whatever it is there? */
+function isApi(path: usize, end: usize): bool {
+  if (path + 5 > end) return false;
+  if (load<u32>(path) == API && load<u8>(path, 4) == 0x2f) return true;
+  return path + 10 <= end && load<u64>(path) == AJAX && load<u16>(path, 8) == I_SLASH;
+}
+
+const G: u32 = 0x20544547; // "GET "
+const P: u32 = 0x54534f50; // "POST"
+const U: u32 = 0x20545550; // "PUT "
+const A: u32 = 0x43544150; // "PATC", then "H "
+const D: u32 = 0x454c4544; // "DELE", then "TE "
+
+/**
+ * Finds the operation of `length` bytes "METHOD /path[?query]". The calls that training makes are found here, without a
+ * call; the longer way knows all there is.
+ */
+@inline
 export function match(address: usize, length: u32): i32 {
-  let end = address + length;
-  let space = address;
-  while (space < end && load<u8>(space) != 32) space++;
-  if (space == end) return NO_ROUTE;
-  const method = methodOf(address, <u32>(space - address));
-  let path = space + 1;
-  for (let i = path; i < end; i++) {
-    const byte = load<u8>(i);
-    if (byte == 0x3f || byte == 0x23) {
-      end = i;
-      break;
+  const word = length >= 21 ? load<u32>(address) : 0;
+  const isPost = word == P;
+  if ((u32(isPost) | u32(word == G)) != 0 && prefixLength == 0) {
+    const path = address + 4 + usize(isPost);
+    if (load<u8>(path - 1) == 0x20 && load<u64>(path) == API_2 && load<u64>(path, 8) == MLFLOW) {
+      const end = address + length;
+      const key: u32 = (1 << 3) | u32(isPost);
+      const place = hashOfText(key, path + 16, end) & (at.LITERAL_CAPACITY - 1);
+      const entry = at.literalBase + <usize>place * at.LITERAL_STRIDE;
+      const left = <u32>(end - path) - 16;
+      if (load<u16>(entry, 4) == left && load<u32>(entry, 8) == key && left <= 32) {
+        const text = <usize>load<u32>(entry);
+        // All of it, with what both have before it, in four words of which some may be the same.
+        const third: usize = min(left + 16, 24);
+        const fourth: usize = min(left + 16, 32);
+        const other =
+          (load<u64>(end - 8) ^ load<u64>(text - 8)) | (load<u64>(end - 16) ^ load<u64>(text - 16)) |
+          (load<u64>(end - third) ^ load<u64>(text - third)) | (load<u64>(end - fourth) ^ load<u64>(text - fourth));
+        if (other == 0) return load<u16>(entry, 6);
+      }
     }
+  }
+  return matchAny(address, length);
+}
+
+/** The longer way. */
+function matchAny(address: usize, length: u32): i32 {
+  let end = address + length;
+  if (length < 5) return NO_ROUTE;
+  const word = load<u32>(address);
+  let method: u32 = OTHER_METHOD;
+  let path = address;
+  if (word == P && load<u8>(address, 4) == 0x20) {
+    method = 1;
+    path += 5;
+  } else if (word == G) {
+    method = 0;
+    path += 4;
+  } else if (word == U) {
+    method = 2;
+    path += 4;
+  } else if (word == A && length > 8 && load<u16>(address, 4) == 0x2048) {
+    method = 3;
+    path += 6;
+  } else if (word == D && length > 8 && load<u16>(address, 4) == 0x4554 && load<u8>(address, 6) == 0x20) {
+    method = 4;
+    path += 7;
+  } else {
+    while (path < end && load<u8>(path) != 32) path++;
+    if (path == end) return NO_ROUTE;
+    path++;
   }
   if (prefixLength != 0) {
-    if (path + prefixLength > end) return NO_ROUTE;
-    if (!same(path, prefixAddress, prefixLength)) return NO_ROUTE;
+    if (path + prefixLength > end || !same(path, prefixAddress, prefixLength)) return NO_ROUTE;
     path += prefixLength;
   }
-  let root: u32 = 0;
-  let from = path;
-  if (startsWith(path, end, ascii(`/ajax-api/`))) from += 10;
-  else if (startsWith(path, end, ascii(`/api/`))) from += 5;
-  if (from != path) {
-    if (startsWith(from, end, ascii(`2.0/mlflow/`))) {
-      root = 1;
-      from += 11;
-    } else if (startsWith(from, end, ascii(`3.0/mlflow/`))) {
-      root = 2;
-      from += 11;
-    } else if (startsWith(from, end, ascii(`2.0/mlflow-artifacts/`))) {
-      root = 3;
-      from += 21;
-    } else {
-      return NO_ROUTE;
-    }
-    const found = method < 0 ? NO_ROUTE : walkPath(root, from, end, method);
+  const from = behindPrefix(path, end);
+  const found = literal(method, from, end);
+  return found >= 0 ? found : matchRest(method, path, from, end);
+}
+
+/** Operation of a route without parameters; NO_ROUTE when it is none. */
+function literal(method: u32, from: usize, end: usize): i32 {
+  if (from == 0 || root > LITERAL_ROOTS) return NO_ROUTE;
+  const entry = literalAt((root << 3) | method, from, end);
+  return load<u32>(entry) != 0 ? <i32>load<u16>(entry, 6) : NO_ROUTE;
+}
+
+/** What is no literal route as it stands: it has a query or parameters, or is of the server's own root, or of none. */
+function matchRest(method: u32, path: usize, from: usize, end: usize): i32 {
+  let query = path;
+  while (query + 8 <= end && (zeros(load<u64>(query) ^ QUESTION_MARKS) | zeros(load<u64>(query) ^ HASHES)) == 0) query += 8;
+  while (query < end && load<u8>(query) != 0x3f && load<u8>(query) != 0x23) query++;
+  if (query != end) {
+    end = query;
+    const found = literal(method, from, end);
+    if (found >= 0) return found;
+  }
+  if (from != 0) {
+    const found = method == OTHER_METHOD ? NO_ROUTE : walkPath(root, from, end, method);
     return found >= 0 ? found : UNKNOWN_ROUTE;
   }
-  if (method < 0 || path == end || load<u8>(path) != 0x2f) return NO_ROUTE;
+  if (method == OTHER_METHOD || path == end || load<u8>(path) != 0x2f || isApi(path, end)) return NO_ROUTE;
   return walkPath(1 + BASE_ROOT, path + 1, end, method);
 }

@@ -18,15 +18,21 @@ function randomBits(): u64 {
   return (bits ^ (bits >> 31)) >> 12;
 }
 
-/** Is an operation of this class kept, where nothing demands that it is? Counts it in its cell when not. */
+/** The threshold of a class: 0 keeps every one. */
 @inline
+export function thresholdOf(classId: u32): u64 {
+  return load<u64>(at.header + (<usize>classId << 3), at.H_THRESHOLDS);
+}
+
+/** Is an operation of this class kept, where nothing demands that it is? Counts it in its cell when not. */
 export function keep(classId: u32, cell: usize): bool {
-  const threshold = load<u64>(at.header + (<usize>classId << 3), at.H_THRESHOLDS);
+  const threshold = thresholdOf(classId);
   // No number is drawn where the answer is known.
   return threshold == 0 || draw(threshold, cell);
 }
 
-function draw(threshold: u64, cell: usize): bool {
+/** Draws whether one is kept under a threshold that is not 0. */
+export function draw(threshold: u64, cell: usize): bool {
   if (threshold != NOTHING && randomBits() >= threshold) return true;
   at.count(cell + at.C_DROPPED, 1);
   return false;

@@ -3,7 +3,7 @@
 // Understands what MLflow's server does: proto field names in both spellings, a null as absent, the last of two
 // equal keys, and a whole body that old clients wrapped into a JSON string. It finds things; it does not validate.
 import { ascii, lengthOf } from "./ascii";
-import { same } from "./bytes";
+import { same, zeros } from "./bytes";
 import * as at from "./layout";
 import * as status from "./status";
 
@@ -17,8 +17,6 @@ const COUNTED: u32 = 5;
 
 const QUOTES: u64 = 0x2222222222222222;
 const BACKSLASHES: u64 = 0x5c5c5c5c5c5c5c5c;
-const LOW: u64 = 0x0101010101010101;
-const HIGH: u64 = 0x8080808080808080;
 
 let cursor: usize = 0;
 let end: usize = 0;
@@ -30,11 +28,6 @@ let escaped: bool = false;
 let elements: i32 = 0;
 /** Was there a list of what is logged, if only an empty one? */
 let listed: bool = false;
-
-@inline
-function hasZero(word: u64): bool {
-  return ((word - LOW) & ~word & HIGH) != 0;
-}
 
 /** The next byte that is no blank; 0 at the end. */
 function peek(): u32 {
@@ -61,7 +54,7 @@ function passText(): bool {
   while (cursor < end) {
     while (cursor + 8 <= end) {
       const word = load<u64>(cursor);
-      if (hasZero(word ^ QUOTES) || hasZero(word ^ BACKSLASHES)) break;
+      if ((zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES)) != 0) break;
       cursor += 8;
     }
     if (cursor >= end) return false;

@@ -42,7 +42,7 @@
 import { enterTuple, tupleAt } from "./attribution";
 import { budgetAt, positionAt } from "./budgets";
 import { hashOf, mixed } from "./bytes";
-import { nodeAt } from "./handles";
+import { isInUse, nodeAt } from "./handles";
 import * as at from "./layout";
 import * as money from "./money";
 import * as names from "./names";
@@ -111,7 +111,7 @@ export function start(): void {
   section(5, at.oldPriceBase, at.OLD_PRICES);
   section(CELLS, at.callBase, at.OPERATION_CAPACITY + at.CELL_CAPACITY);
   section(MEASURES, at.measureBase, at.OPERATION_CAPACITY * <u32>(at.LATENCY_STRIDE + at.SIZE_STRIDE) / at.MEASURE_PIECE);
-  section(NODES, at.nodeBase, at.nodeCapacity + 1 + at.tupleCapacity);
+  section(NODES, at.nodeBase, at.lastNode + 1);
   section(TUPLES, at.tupleBase, at.tupleCapacity);
   section(RESERVATIONS, at.reservationBase, at.reservationCapacity);
   section(11, at.budgetBase, at.budgetCapacity);
@@ -614,7 +614,7 @@ function lengthOf(firstOf: u32, base: usize, stride: usize, nextAt: usize, limit
 
 /** Are the lists whole: of nodes, tuples, names and reservations, and what counts them? */
 function listsHold(): bool {
-  const lastNode = at.nodeCapacity + at.tupleCapacity;
+  const lastNode = at.lastNode;
   let live: u32 = 0;
   let queued: u32 = 0;
   memory.fill(at.tupleSumBase, 0, <usize>at.tupleCapacity << 4);
@@ -646,7 +646,7 @@ function listsHold(): bool {
       if (load<u32>(node, at.N_GENERATION) != 0 && !(load<u32>(node, at.N_GENERATION) >> 31)) return false;
       continue;
     }
-    if (load<u32>(node, at.N_GENERATION) - 1 >= 0x7ffffff || (slot > at.word(at.H_NODES) && slot <= at.nodeCapacity)) return false;
+    if (!isInUse(load<u32>(node, at.N_GENERATION)) || (slot > at.word(at.H_NODES) && slot <= at.nodeCapacity)) return false;
     const tally = at.tupleSumBase + (<usize>load<u32>(node, at.N_TUPLE) << 4);
     store<u32>(tally, load<u32>(tally) + 1);
     if (slot > at.nodeCapacity) continue;
@@ -766,6 +766,7 @@ function goesRound(head: u32, state: u32, length: u32): bool {
 function limitsHold(): bool {
   let live: u32 = 0;
   let ofRuns: u32 = 0;
+  let back: u32 = 0;
   for (let slot: u32 = 0; slot < at.budgetCapacity; slot++) {
     const budget = budgetAt(slot);
     if (load<u32>(budget, at.B_LIVE) == 0) {
@@ -774,10 +775,11 @@ function limitsHold(): bool {
     }
     live++;
     if (load<u32>(budget, at.B_PERIOD) == 4) ofRuns++;
+    back += load<u32>(budget, at.B_SLOT);
     if (
       slot == 0 || slot > at.word(at.H_BUDGETS) || load<u32>(budget, at.B_LIVE) != 1 || load<u32>(budget, at.B_UNIT) > 3 || load<u32>(budget, at.B_PERIOD) > 7 ||
       load<u32>(budget, at.B_ACTION) > 1 || <u32>(load<i32>(budget, at.B_OFFSET) + 1440) > 2880 || load<u32>(budget, at.B_SLOT) > 1 || load<u32>(budget, at.B_ALERTS) > at.ALERTS_MAX ||
-      load<u32>(budget, at.B_GENERATION) - 1 >= 0x7ffffff || !names.names(load<u32>(budget, at.B_NAME), at.DIMENSION_BUDGET)
+      !isInUse(load<u32>(budget, at.B_GENERATION)) || !names.names(load<u32>(budget, at.B_NAME), at.DIMENSION_BUDGET)
     ) {
       return false;
     }
@@ -785,14 +787,14 @@ function limitsHold(): bool {
       if (!names.names(load<u32>(budget + at.B_NAMES + (<usize>dimension << 2)), dimension)) return false;
     }
   }
-  if (live != at.word(at.H_LIVE_BUDGETS) || ofRuns != at.word(at.H_RUN_BUDGETS)) return false;
+  if (live != at.word(at.H_LIVE_BUDGETS) || ofRuns != at.word(at.H_RUN_BUDGETS) || back != at.word(at.H_BACK)) return false;
   for (let link: u32 = 1; link <= at.word(at.H_LINKS); link++) {
     const entry = recordAt(12, link);
     const budget = load<u32>(entry);
     if (load<u32>(entry, 4) >= link || budget - 1 >= at.word(at.H_BUDGETS) || load<u32>(budgetAt(budget), at.B_LIVE) == 0) return false;
   }
   let positions: u32 = 0;
-  for (let slot: u32 = 1; slot <= at.nodeCapacity + at.tupleCapacity; slot++) {
+  for (let slot: u32 = 1; slot <= at.lastNode; slot++) {
     const node = nodeAt(slot);
     const list = load<u32>(node, at.N_BUDGETS);
     if (list != 0xffffffff && list > at.word(at.H_LINKS)) return false;

@@ -1,5 +1,5 @@
 // Many short rounds in random order, and what can be said about their ratios with confidence.
-import { seeded } from "./workload.mjs";
+import { BATCH, seeded } from "./workload.mjs";
 
 /** Rounds before the clock counts: enough for every compiler to have finished. */
 const WARM_UP = 16;
@@ -27,8 +27,8 @@ function shuffled(items, random) {
 }
 
 /**
- * Times every contender once a round, on the same batch. Answers name → nanoseconds, one a round. What
- * slows the machine for longer than a round hits all of them alike and leaves their ratio.
+ * Times every contender once a round, on the same batch. Answers name → nanoseconds a unit (an operation, unless a
+ * contender says how many units it works through), one a round. What slows the machine for longer than a round hits all of them alike and leaves their ratio.
  */
 export async function measure(contenders, batches, rounds, seed, progress) {
   const random = seeded(seed);
@@ -38,11 +38,15 @@ export async function measure(contenders, batches, rounds, seed, progress) {
   for (let round = -warmUp; round < rounds; round++) {
     const batch = batches[(round + warmUp) % batches.length];
     for (const contender of shuffled(contenders, random)) {
+      // Once without the clock: what the contender before left in the processor's caches is not this one's doing.
+      used += contender.book(batch);
       const started = computed();
       used += contender.book(batch);
       const took = computed() - started;
       // The clock ticks in microseconds, and a tick is the least that anything can take.
-      if (round >= 0) times.get(contender.name)[round] = Math.max(took, 1000);
+      if (round >= 0) {
+        times.get(contender.name)[round] = Math.max(took, 1000) / (contender.units ?? BATCH);
+      }
       await contender.rest?.();
     }
     progress(round + 1, rounds);

@@ -3,7 +3,7 @@ import picocolors from "picocolors";
 
 const WIDTH = 80;
 /** Widths of the columns of promises: what is judged, its value, the interval, the bound. */
-const COLUMNS = [27, 10, 18, 15];
+const COLUMNS = [32, 9, 17, 13];
 
 const grouped = (value) => value.toLocaleString("en-US");
 const whole = (value) => grouped(Math.round(value));
@@ -43,9 +43,10 @@ export function report(result, colour) {
     lines[0] += `, ${grouped(rounds)} rounds of ${grouped(operations)} operations`;
     lines[0] += ` on ${grouped(runs)} runs`;
     if (attempts > 1) lines.push(`attempt ${attempts}, because a promise looked broken before`);
-    lines.push("", paint.bold(`${"CPU time, for information".padEnd(55)}ns per operation`));
+    lines.push("", paint.bold(`${"CPU time, for information".padEnd(65)}ns each`));
     for (const { name, title, nanoseconds } of result.contenders) {
-      lines.push(`${name.padEnd(17)}${title.padEnd(38)}${nanoseconds.toFixed(1).padStart(16)}`);
+      const each = nanoseconds < 1000 ? nanoseconds.toFixed(1) : whole(nanoseconds);
+      lines.push(`${name.padEnd(19)}${title.padEnd(39)}${each.padStart(14)}`);
     }
   }
   if (result.ratios.length > 0) {

@@ -94,13 +94,14 @@ async function bench(options) {
   const { disagreements, makeContenders } = await import("./contenders.mjs");
   const { measure, median, ratioOf } = await import("./measure.mjs");
   const { SIZES } = await import("./sizes.mjs");
+  const { measureStarts, STARTS } = await import("./starts.mjs");
   const { BATCH, RUNS } = await import("./workload.mjs");
 
   const made = await makeContenders(SEED);
   const budgets = readBudgets(
     options.budgets,
     options.only,
-    made.contenders.map(({ name }) => name),
+    [...made.contenders, ...STARTS].map(({ name }) => name),
     Object.keys(SIZES),
   );
 
@@ -115,6 +116,7 @@ async function bench(options) {
   for (const { measure, against } of budgets.ratios) needed.add(measure).add(against);
   const contenders =
     budgets.ratios.length === 0 ? [] : made.contenders.filter(({ name }) => needed.has(name));
+  const starts = STARTS.filter(({ name }) => needed.has(name));
 
   let ratios = [];
   let times = new Map();
@@ -129,6 +131,7 @@ async function bench(options) {
       SEED + attempts,
       showProgress(attempts),
     );
+    if (starts.length > 0) for (const [name, each] of measureStarts()) times.set(name, each);
     const before = stillBroken;
     ratios = budgets.ratios.map((budget) => {
       const { value, low, high } = ratioOf(times, budget.measure, budget.against);
@@ -145,10 +148,10 @@ async function bench(options) {
     operations: BATCH,
     runs: RUNS,
     attempts,
-    contenders: contenders.map(({ name, title }) => ({
+    contenders: [...contenders, ...starts].map(({ name, title }) => ({
       name,
       title,
-      nanoseconds: median(times.get(name)) / BATCH,
+      nanoseconds: median(times.get(name)),
     })),
     ratios,
     sizes,

@@ -21,9 +21,18 @@ async function bundle(file) {
   return outputFiles[0].contents;
 }
 
+/** Bytes of memory that room for one more run takes, its name and the index of names aside. */
+async function bytesOfRun() {
+  const { createEngine } = await import("../dist/engine/index.js");
+  const memory = (runs) => createEngine({ runs, names: 4096 }).memoryBytes;
+  const [few, many] = [2 ** 10, 2 ** 20];
+  return (memory(many) - memory(few)) / (many - few);
+}
+
 /** Name → bytes, of everything that a budget can speak of. */
 export const SIZES = {
   "engine.wasm": () => readFileSync(dist("engine.wasm")).length,
   "engine.wasm.br": () => brotliCompressSync(readFileSync(dist("engine.wasm"))).length,
+  "live-run": bytesOfRun,
   "portable.js.br": async () => brotliCompressSync(await bundle("portable/index.js")).length,
 };

@@ -1,10 +1,11 @@
 // The operations that every contender books: made once, from a seed, in the shape that clients send.
 import { DEFAULT_METERS, usdToAtto } from "../dist/engine/index.js";
 
-/** Runs that are written to, each by this many operations in a row. */
+/** Runs that are written to: any of them at any time, as a server sees it. */
 export const RUNS = 1000;
+/** In turn, as one client's loop writes: so many operations in a row on each run. */
 export const OPERATIONS_PER_RUN = 32;
-/** Operations in one timed batch; four batches visit every run once. */
+/** Operations in one timed batch; four batches visit every run once in turn. */
 export const BATCH = (RUNS * OPERATIONS_PER_RUN) / 4;
 
 const STORE = "storage.s3";
@@ -72,13 +73,15 @@ export function makeWorkload(engine, seed) {
   const batches = Array.from({ length: RUNS / runsInBatch }, (_, part) => {
     const batch = {
       run: new Int32Array(BATCH),
+      inTurn: new Int32Array(BATCH),
       operation: new Int32Array(BATCH),
       meter: new Int32Array(BATCH),
       bytes: new Float64Array(BATCH),
     };
     for (let i = 0; i < BATCH; i++) {
       const call = calls[Math.floor(random() * calls.length)];
-      batch.run[i] = part * runsInBatch + Math.floor(i / OPERATIONS_PER_RUN);
+      batch.run[i] = Math.floor(random() * RUNS);
+      batch.inTurn[i] = part * runsInBatch + Math.floor(i / OPERATIONS_PER_RUN);
       batch.operation[i] = call.id;
       batch.meter[i] = call.stored ? store : 0;
       batch.bytes[i] = call.stored ? Math.floor(random() * LARGEST_FILE) : 0;

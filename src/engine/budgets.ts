@@ -429,7 +429,8 @@ export class BudgetBook {
       Number.isSafeInteger(run) &&
       run > 0 &&
       run % 2 ** 24 <= this.#instance.capacities.runs + this.#instance.capacities.tuples &&
-      this.#word(node, NODE.generation) === Math.floor(run / 2 ** 26);
+      // As in assembly/handles.ts: the bit above the generation is set, and the kind of a node is 0.
+      2 ** 26 + this.#word(node, NODE.generation) === run / 2 ** 26 - (run % 2 ** 24) / 2 ** 26;
     if (!known) refuse(-1, "run", run);
     let index = this.#word(node, NODE.positions);
     while (index !== 0) {

@@ -501,7 +501,15 @@ export class Engine {
 
   /** {@link classify} for the bytes "METHOD /path" in the {@link buffer}; a query is passed over. */
   classifyBytes(start: number, length: number): number {
-    const address = this.#instance.place(start, length);
+    const instance = this.#instance;
+    // Spelled out, as a gateway asks this of every request: what is amiss is for `place` to tell.
+    const isIn =
+      isWord(start) &&
+      isWord(length) &&
+      start >= 0 &&
+      length >= 0 &&
+      start + length <= instance.bufferBytes;
+    const address = isIn ? instance.bufferAddress + start : instance.place(start, length);
     try {
       return this.#exports.classify(address, length);
     } catch (error) {

@@ -100,6 +100,7 @@ export class Instance {
   /** Where requests lie that are looked at as they came. */
   readonly buffer: Uint8Array;
   readonly bufferAddress: number;
+  readonly bufferBytes: number;
   readonly capacities: Capacities;
   /** Name → id, one map a dimension; runs are not kept, as their ids are given to others. */
   readonly #names = Array.from({ length: STANDING_NAMES }, () => new Map<string, number>());
@@ -132,12 +133,13 @@ export class Instance {
     this.header = this.exports.header();
     this.window = this.address("window");
     this.bufferAddress = this.address("buffer");
+    this.bufferBytes = bufferBytes;
     this.buffer = this.bytes.subarray(this.bufferAddress, this.bufferAddress + bufferBytes);
   }
 
   /** Address of bytes in the buffer. @throws {EngineError} `INVALID_OPTION` when they are not all in it. */
   place(start: number, length: number): number {
-    const most = this.buffer.length;
+    const most = this.bufferBytes;
     if (
       (start | 0) === start &&
       (length | 0) === length &&

@@ -1,6 +1,6 @@
 // The bench itself: every promise is really judged, and wrong use is told by name.
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -69,12 +69,22 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-function bench(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function benchIn(room: string, ...options: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(BENCH, "run.mjs"), ...options], (error, stdout, stderr) => {
+    execFile(process.execPath, [join(room, "run.mjs"), ...options], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
+}
+
+function bench(...options: string[]): Promise<Ended> {
+  return benchIn(BENCH, ...options);
 }
 
 async function room<Name extends keyof Rooms>(file: string, name: Name): Promise<Rooms[Name]> {
@@ -106,16 +116,29 @@ describe("the budgets", () => {
       new Set([
         "record",
         "record-by-name",
-        "record-in-crowd",
+        "record-in-turn",
+        "crowd-in-turn",
+        "crowd-at-random",
+        "roll-up",
         "classify",
+        "classify-bytes",
+        "map-of-strings",
         "typed-doubles",
+        "bigint-arrays",
         "six-maps",
         "six-bigint-maps",
         "span",
         "counter",
+        "start",
+        "open-telemetry-sdk",
       ]),
     );
-    expect(names(promised.sizes)).toEqual(["engine.wasm", "engine.wasm.br", "portable.js.br"]);
+    expect(names(promised.sizes)).toEqual([
+      "engine.wasm",
+      "engine.wasm.br",
+      "live-run",
+      "portable.js.br",
+    ]);
     for (const { because } of [...promised.ratios, ...promised.sizes]) {
       expect(because).toMatch(/^[A-Z][^.]* [^.]*.*\.$/);
     }
@@ -215,6 +238,57 @@ describe("wrong use ends with 2", () => {
     expect(code).toBe(0);
     for (const option of ["--check", "--only", "--budgets", "--rounds", "--json", "--help"]) {
       expect(stdout).toContain(option);
+    }
+  });
+});
+
+/** A copy of the bench and of what it measures, its engine changed. Answers its folder. */
+async function copied(name: string, change: (engine: string) => string): Promise<string> {
+  // Within the tree, where packages are found from, and in a folder that git does not see.
+  const root = join(BENCH, "..");
+  const copy = join(root, "build", `bench-${name}-${process.pid}`);
+  await mkdir(join(copy, "dist"), { recursive: true });
+  await cp(BENCH, join(copy, "bench"), { recursive: true });
+  for (const part of ["engine", "portable", "engine.wasm"]) {
+    await cp(join(root, "dist", part), join(copy, "dist", part), { recursive: true });
+  }
+  const file = join(copy, "dist", "engine", "index.js");
+  await writeFile(file, change(await readFile(file, "utf8")));
+  return copy;
+}
+
+describe("a build whose record is slower", () => {
+  /** Three of ten calls do the same work once more, on a node aside and with an operation that is free. */
+  const slower = (engine: string) => {
+    const call = /flags = this\.#exports\.record\(/;
+    expect(engine).toMatch(call);
+    return engine.replace(
+      call,
+      `if ((this.turn = ((this.turn ?? 0) + 3) % 10) < 3) {
+         this.aside ??= this.openScope({});
+         this.free ??= this.operation("get_run");
+         this.#exports.record(this.aside, this.free, 0, 0, 1);
+       }
+       $&`,
+    );
+  };
+
+  it.each([
+    ["by 30 % is caught", "slow", slower, true],
+    ["by nothing is not", "same", (engine: string) => engine, false],
+  ])("%s", async (_what, name, change, caught) => {
+    const copy = await copied(name, change);
+    try {
+      const { code, stdout } = await benchIn(
+        join(copy, "bench"),
+        ...["--check", "--json", "--only", "typed-doubles", "--rounds", "60"],
+      );
+      const result: Result = JSON.parse(stdout);
+      expect(result.disagreements).toEqual([]);
+      expect(result.ratios.map(({ broken }) => broken)).toEqual([caught]);
+      expect(code).toBe(caught ? 1 : 0);
+    } finally {
+      await rm(copy, { recursive: true, force: true });
     }
   });
 });

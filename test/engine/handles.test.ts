@@ -5,7 +5,7 @@ import { refused } from "./refused.js";
 
 const SLOT = 1;
 const KIND = 2 ** 24;
-const GENERATION = 2 ** 25;
+const GENERATION = 2 ** 26;
 
 function setUp() {
   const engine = createEngine({ runs: 4, reservations: 4 });
@@ -28,7 +28,9 @@ describe("a node handle", () => {
     ["another kind", (run: number) => run + KIND],
     ["another generation", (run: number) => run + GENERATION],
     ["an earlier generation", (run: number) => run - GENERATION],
-    ["a fraction", (run: number) => run + 0.5],
+    ["a fraction", (run: number) => run / 2 + 0.5],
+    ["of a slot that was never used", (run: number) => run - GENERATION + SLOT],
+    ["that slot's, below all handles", () => 2 ** 26 + 2 * SLOT],
     ["beyond 2^53", () => 2 ** 53],
     ["the largest", () => 2 ** 53 - 1],
     ["NaN", () => Number.NaN],
@@ -78,7 +80,7 @@ describe("a ticket", () => {
     ["another slot", (ticket: number) => ticket + SLOT],
     ["another kind", (ticket: number) => ticket - KIND],
     ["a later generation", (ticket: number) => ticket + GENERATION],
-    ["a fraction", (ticket: number) => ticket + 0.5],
+    ["a fraction", (ticket: number) => ticket / 2 + 0.5],
     ["NaN", () => Number.NaN],
     ["a node", (_: number, run: number) => run],
     ["text", (ticket: number) => String(ticket)],

@@ -121,16 +121,17 @@ const wrongTicket = { handle: 0, ticket: undefined };
 /** Any node; at times a ticket, a slot never given out, or no handle at all. */
 function nodeAt(real: Real, chosen: number): Real["nodes"][number] {
   if (chosen === 40) return { handle: real.tickets[0]?.handle ?? -1, node: undefined };
-  if (chosen === 39) return { handle: (2 ** 25 + 4000) * 1, node: undefined };
+  if (chosen === 39) return { handle: 2 ** 52 + 2 ** 26 + 4000, node: undefined };
   if (chosen === 38) return { handle: Number.NaN, node: undefined };
   if (chosen === 37) return { handle: 2 ** 60, node: undefined };
-  if (chosen === 36) return { handle: (real.nodes[0]?.handle ?? 0) + 0.5, node: undefined };
-  if (chosen === 35) return { handle: (real.nodes[0]?.handle ?? 0) + 2 ** 25, node: undefined };
+  if (chosen === 36) return { handle: (real.nodes[0]?.handle ?? 0) / 2 + 0.5, node: undefined };
+  if (chosen === 35)
+    return { handle: (real.nodes[0]?.handle ?? 0) + 1e5 * 2 ** 26, node: undefined };
   return real.nodes[chosen % Math.max(real.nodes.length, 1)] ?? wrongNode;
 }
 function ticketAt(real: Real, chosen: number): Real["tickets"][number] {
   if (chosen === 40) return { handle: real.nodes[0]?.handle ?? -1, ticket: undefined };
-  if (chosen === 39) return { handle: 2 ** 25 + 2 ** 24 + 63, ticket: undefined };
+  if (chosen === 39) return { handle: 2 ** 52 + 2 ** 26 + 2 ** 24 + 63, ticket: undefined };
   if (chosen === 38) return { handle: Number.NaN, ticket: undefined };
   // Most sequences use the newest tickets, open or not.
   return real.tickets.at(-1 - (chosen % Math.max(real.tickets.length, 1))) ?? wrongTicket;
