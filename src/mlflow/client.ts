@@ -1,4 +1,6 @@
 // Every MLflow call by explicit id: experiments, runs, artifacts, the model registry.
+
+import { CONNECTION_OPTIONS, type ConnectionOptions, checkConnection } from "./connection.js";
 import {
   type ArtifactInfo,
   type Experiment,
@@ -73,7 +75,7 @@ const DEFAULT_PAGE = 1000;
 export type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
 const VIEW_TYPES: readonly string[] = ["ACTIVE_ONLY", "DELETED_ONLY", "ALL"];
 
-export interface MlflowClientOptions {
+export interface MlflowClientOptions extends ConnectionOptions {
   readonly trackingUri?: string | undefined;
   /** The tracking URI when left out, unless `setRegistryUri` or `MLFLOW_REGISTRY_URI` name another. */
   readonly registryUri?: string | undefined;
@@ -168,6 +170,7 @@ function remember<V>(memory: Map<string, V>, key: string, value: V): void {
  */
 export class MlflowClient {
   readonly #store: Store;
+  readonly #connection: ConnectionOptions | undefined;
   readonly #registryUri: string;
   #registryStore: Store | undefined;
   readonly #experimentIds = new Map<string, string>();
@@ -176,11 +179,14 @@ export class MlflowClient {
 
   /** Throws MlflowError `INVALID_PARAMETER_VALUE` for a URI that this client cannot use. */
   constructor(options: MlflowClientOptions = {}) {
-    checkOptions("MlflowClient", options, ["trackingUri", "registryUri"]);
-    const trackingUri = options.trackingUri ?? getTrackingUri();
-    if (options.registryUri !== undefined) locateStore(options.registryUri);
-    this.#store = openStore(trackingUri);
-    this.#registryUri = options.registryUri ?? explicitRegistryUri() ?? trackingUri;
+    checkOptions("MlflowClient", options, ["trackingUri", "registryUri", ...CONNECTION_OPTIONS]);
+    const { trackingUri = getTrackingUri(), registryUri, ...connection } = options;
+    checkConnection("MlflowClient", connection);
+    if (registryUri !== undefined) locateStore(registryUri);
+    // Without any, what was said when the URI was set.
+    this.#connection = Object.keys(connection).length === 0 ? undefined : connection;
+    this.#store = openStore(trackingUri, this.#connection);
+    this.#registryUri = registryUri ?? explicitRegistryUri() ?? trackingUri;
     if (this.#registryUri === trackingUri) this.#registryStore = this.#store;
   }
 
@@ -191,7 +197,7 @@ export class MlflowClient {
 
   /** Opened when first used, so that an unusable registry does not stop the tracking. */
   get #registry(): Store {
-    this.#registryStore ??= openStore(this.#registryUri);
+    this.#registryStore ??= openStore(this.#registryUri, this.#connection);
     return this.#registryStore;
   }
 

@@ -12,6 +12,7 @@ import {
   MlflowClient,
   type SearchOptions,
 } from "./client.js";
+import type { ConnectionOptions } from "./connection.js";
 import type { Experiment, Metric, ModelVersion, Page, Run, RunStatus } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
 import {
@@ -31,7 +32,7 @@ import {
   tagWrite,
   textArtifact,
 } from "./run-writes.js";
-import { explicitRegistryUri, getTrackingUri } from "./store-uri.js";
+import { connectionTo, explicitRegistryUri, getTrackingUri } from "./store-uri.js";
 import {
   checkExperimentId,
   checkExperimentName,
@@ -89,15 +90,16 @@ const START_OPTIONS = [
 
 // ── where things go ──────────────────────────────────────────────────────────────────────────────
 
-const clients = new Map<string, MlflowClient>();
+const clients = new Map<string, { client: MlflowClient; connection: ConnectionOptions }>();
 
 function clientFor(trackingUri: string): MlflowClient {
   const registryUri = explicitRegistryUri();
   const key = JSON.stringify([trackingUri, registryUri]);
+  const connection = connectionTo(trackingUri);
   const known = clients.get(key);
-  if (known !== undefined) return known;
+  if (known?.connection === connection) return known.client;
   const client = new MlflowClient({ trackingUri });
-  clients.set(key, client);
+  clients.set(key, { client, connection });
   for (const oldest of clients.keys()) {
     if (clients.size <= MAX_CLIENTS) break;
     clients.delete(oldest);

@@ -9,6 +9,7 @@ export {
   type SearchOptions,
   type ViewType,
 } from "./client.js";
+export type { ConnectionOptions, RequestHeaders } from "./connection.js";
 export type {
   ArtifactInfo,
   Experiment,
@@ -23,7 +24,14 @@ export type {
   RunInfo,
   RunStatus,
 } from "./entities.js";
-export { MlflowError, type MlflowErrorDetails } from "./errors.js";
+export {
+  AsyncLoggingError,
+  type LostWrites,
+  MlflowError,
+  type MlflowErrorCode,
+  type MlflowErrorDetails,
+  UnknownOutcomeError,
+} from "./errors.js";
 export {
   type ActiveRun,
   activeRun,
