@@ -1,5 +1,6 @@
 // Every MLflow call by explicit id: experiments, runs, artifacts, the model registry.
 
+import { isSynchronous, loggingQueue } from "./async-logging.js";
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkConnection } from "./connection.js";
 import {
   type ArtifactInfo,
@@ -23,6 +24,7 @@ import {
 } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
 import { rememberExperimentName } from "./experiment-names.js";
+import { DONE, type RunOperations } from "./logging-queue.js";
 import {
   type ArtifactRoot,
   type BatchOfWrites,
@@ -39,6 +41,7 @@ import {
   tagRemoval,
   tagWrite,
   textArtifact,
+  type WriteOptions,
 } from "./run-writes.js";
 import type { KeyValueMessage } from "./spec.js";
 import * as spec from "./spec.js";
@@ -388,6 +391,7 @@ export class MlflowClient {
     const { status, runName } = changes;
     if (status !== undefined) checkRunStatus(status);
     if (runName !== undefined) checkRunName(runName);
+    await loggingQueue.drain(this.#store, runId);
     const { run_info } = await callStore(this.#store, spec.updateRun, {
       run_id: runId,
       status,
@@ -396,7 +400,10 @@ export class MlflowClient {
     return runInfoFromMessage(required(run_info, "run_info"));
   }
 
-  /** Ends a run, now unless told otherwise. */
+  /**
+   * Ends a run, now unless told otherwise, after what was logged to it asynchronously. Rejects with
+   * AsyncLoggingError when some of that is lost; the run has ended all the same.
+   */
   async setTerminated(
     runId: string,
     status: RunStatus = "FINISHED",
@@ -405,12 +412,15 @@ export class MlflowClient {
     checkRunId(runId);
     checkTerminalStatus(status);
     checkTime("endTime", endTime);
+    const lost: unknown = await this.flushAsyncLogging(runId).catch((error: unknown) => error);
     await callStore(this.#store, spec.updateRun, { run_id: runId, status, end_time: endTime });
+    if (lost !== undefined) throw lost;
   }
 
   /** Marks a run as deleted; no byte is freed. */
   async deleteRun(runId: string): Promise<void> {
     checkRunId(runId);
+    await loggingQueue.drain(this.#store, runId);
     this.#runs.delete(runId);
     await callStore(this.#store, spec.deleteRun, { run_id: runId });
   }
@@ -457,10 +467,26 @@ export class MlflowClient {
 
   // ── what is written to a run ───────────────────────────────────────────────────────────────────
 
-  /** Sends a checked write to a run. */
-  async write(runId: string, write: RunWrite): Promise<void> {
+  /** Sends a checked write to a run, or queues it. */
+  async write(runId: string, write: RunWrite): Promise<RunOperations> {
     checkRunId(runId);
+    const { content, synchronous } = write;
+    if (content !== undefined && !isSynchronous(synchronous)) {
+      return loggingQueue.add(this.#store, runId, content);
+    }
+    // What was logged before comes before.
+    await loggingQueue.drain(this.#store, runId);
     await write({ store: this.#store, runId, artifacts: () => this.artifactRoot(runId) });
+    return DONE;
+  }
+
+  /**
+   * Sends what was logged asynchronously to a run and resolves when the store has it. Rejects with
+   * AsyncLoggingError, which names what was lost and nobody was told of yet.
+   */
+  async flushAsyncLogging(runId: string): Promise<void> {
+    checkRunId(runId);
+    await loggingQueue.flush((id, storeUri) => id === runId && storeUri === this.#store.uri);
   }
 
   async logMetric(
@@ -468,17 +494,27 @@ export class MlflowClient {
     key: string,
     value: number,
     options?: MetricOptions | number,
-  ): Promise<void> {
-    await this.write(runId, metricWrite(key, value, options));
+  ): Promise<RunOperations> {
+    return this.write(runId, metricWrite(key, value, options));
   }
 
   /** A param is written once: another value for the same name is refused. */
-  async logParam(runId: string, key: string, value: LoggableValue): Promise<void> {
-    await this.write(runId, paramWrite(key, value));
+  async logParam(
+    runId: string,
+    key: string,
+    value: LoggableValue,
+    options?: WriteOptions,
+  ): Promise<RunOperations> {
+    return this.write(runId, paramWrite(key, value, options));
   }
 
-  async setTag(runId: string, key: string, value: LoggableValue): Promise<void> {
-    await this.write(runId, tagWrite(key, value));
+  async setTag(
+    runId: string,
+    key: string,
+    value: LoggableValue,
+    options?: WriteOptions,
+  ): Promise<RunOperations> {
+    return this.write(runId, tagWrite(key, value, options));
   }
 
   async deleteTag(runId: string, key: string): Promise<void> {
@@ -486,8 +522,12 @@ export class MlflowClient {
   }
 
   /** Together, in as few requests as MLflow's limits allow; none when there is nothing. */
-  async logBatch(runId: string, batch: BatchOfWrites): Promise<void> {
-    await this.write(runId, batchWrite(batch));
+  async logBatch(
+    runId: string,
+    batch: BatchOfWrites,
+    options?: WriteOptions,
+  ): Promise<RunOperations> {
+    return this.write(runId, batchWrite(batch, options));
   }
 
   /** A local file, below `artifactPath`; a folder goes there with its name. */

@@ -6,6 +6,7 @@ import {
   environmentVariable,
   mainScript,
 } from "../runtime/capabilities.js";
+import { reportLoss } from "./async-logging.js";
 import {
   activeIdOf,
   type CreateExperimentOptions,
@@ -14,7 +15,8 @@ import {
 } from "./client.js";
 import type { ConnectionOptions } from "./connection.js";
 import type { Experiment, Metric, ModelVersion, Page, Run, RunStatus } from "./entities.js";
-import { hasCode, invalidParameter, MlflowError } from "./errors.js";
+import { AsyncLoggingError, hasCode, invalidParameter, MlflowError } from "./errors.js";
+import type { RunOperations } from "./logging-queue.js";
 import {
   bytesArtifact,
   dictArtifact,
@@ -31,6 +33,7 @@ import {
   tagsWrite,
   tagWrite,
   textArtifact,
+  type WriteOptions,
 } from "./run-writes.js";
 import { connectionTo, explicitRegistryUri, getTrackingUri } from "./store-uri.js";
 import {
@@ -405,9 +408,13 @@ export async function withRun<T>(
   let result: T;
   try {
     result = await frames.run(frame, () => callback(run));
+    // What the body logged without waiting is part of what it did.
+    await frame.client.flushAsyncLogging(run.info.runId);
   } catch (error) {
     // The program's own error matters more than a store that cannot note it.
-    await endWithInner(frame, "FAILED").catch(() => {});
+    await endWithInner(frame, "FAILED").catch((failure: unknown) => {
+      if (failure instanceof AsyncLoggingError) reportLoss(failure);
+    });
     throw error;
   }
   await endWithInner(frame, "FINISHED");
@@ -453,7 +460,7 @@ function refuseAfterCallback(): void {
 }
 
 /** Checks, then writes to the active run; starts one when there is none, as Python does. */
-function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
+function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<RunOperations> {
   // Not an async function, for the same reason as `startRun`.
   try {
     const write = prepare();
@@ -466,10 +473,15 @@ function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
   }
 }
 
-async function writeTo(frame: Frame, write: RunWrite | Promise<RunWrite>): Promise<void> {
+async function writeTo(frame: Frame, write: RunWrite | Promise<RunWrite>): Promise<RunOperations> {
   const ready = await write;
   const { info } = frame.run ?? (await frame.started);
-  await frame.client.write(info.runId, ready);
+  return frame.client.write(info.runId, ready);
+}
+
+/** As `log`, of what is never queued. */
+function logNow(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
+  return log(prepare).then(() => {});
 }
 
 /** The last argument is the step, or `{ step, timestamp }`. NaN and the infinities are allowed. */
@@ -477,7 +489,7 @@ export function logMetric(
   key: string,
   value: number,
   options?: MetricOptions | number,
-): Promise<void> {
+): Promise<RunOperations> {
   return log(() => metricWrite(key, value, options));
 }
 
@@ -485,52 +497,66 @@ export function logMetric(
 export function logMetrics(
   metrics: Readonly<Record<string, number>>,
   options?: MetricOptions | number,
-): Promise<void> {
+): Promise<RunOperations> {
   return log(() => metricsWrite(metrics, options));
 }
 
 /** A param is written once: another value for the same name is refused. */
-export function logParam(key: string, value: LoggableValue): Promise<void> {
-  return log(() => paramWrite(key, value));
+export function logParam(
+  key: string,
+  value: LoggableValue,
+  options?: WriteOptions,
+): Promise<RunOperations> {
+  return log(() => paramWrite(key, value, options));
 }
 
-export function logParams(params: Readonly<Record<string, LoggableValue>>): Promise<void> {
-  return log(() => paramsWrite(params));
+export function logParams(
+  params: Readonly<Record<string, LoggableValue>>,
+  options?: WriteOptions,
+): Promise<RunOperations> {
+  return log(() => paramsWrite(params, options));
 }
 
-export function setTag(key: string, value: LoggableValue): Promise<void> {
-  return log(() => tagWrite(key, value));
+export function setTag(
+  key: string,
+  value: LoggableValue,
+  options?: WriteOptions,
+): Promise<RunOperations> {
+  return log(() => tagWrite(key, value, options));
 }
 
-export function setTags(tags: Readonly<Record<string, LoggableValue>>): Promise<void> {
-  return log(() => tagsWrite(tags));
+export function setTags(
+  tags: Readonly<Record<string, LoggableValue>>,
+  options?: WriteOptions,
+): Promise<RunOperations> {
+  return log(() => tagsWrite(tags, options));
 }
 
 export function deleteTag(key: string): Promise<void> {
-  return log(() => tagRemoval(key));
+  return logNow(() => tagRemoval(key));
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name. */
 export function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifact(localPath, artifactPath));
+  return logNow(() => localArtifact(localPath, artifactPath));
 }
 
 /** Every file in a local folder, below `artifactPath`. */
 export function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifacts(localDirectory, artifactPath));
+  return logNow(() => localArtifacts(localDirectory, artifactPath));
 }
 
 export function logText(text: string, artifactFile: string): Promise<void> {
-  return log(() => textArtifact(text, artifactFile));
+  return logNow(() => textArtifact(text, artifactFile));
 }
 
 /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
 export function logDict(dictionary: object, artifactFile: string): Promise<void> {
-  return log(() => dictArtifact(dictionary, artifactFile));
+  return logNow(() => dictArtifact(dictionary, artifactFile));
 }
 
 export function logBytes(bytes: Uint8Array, artifactFile: string): Promise<void> {
-  return log(() => bytesArtifact(bytes, artifactFile));
+  return logNow(() => bytesArtifact(bytes, artifactFile));
 }
 
 // ── experiments ──────────────────────────────────────────────────────────────────────────────────

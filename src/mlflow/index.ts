@@ -1,5 +1,10 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
 export {
+  type AsyncLoggingOptions,
+  enableAsyncLogging,
+  flushAsyncLogging,
+} from "./async-logging.js";
+export {
   type CreateExperimentOptions,
   type CreateModelVersionOptions,
   type CreateRegisteredModelOptions,
@@ -73,7 +78,14 @@ export {
   interceptorCount,
   type StoreCall,
 } from "./interceptor.js";
-export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
+export type { RunOperations } from "./logging-queue.js";
+export type {
+  BatchOfWrites,
+  MetricOptions,
+  MetricPoint,
+  MetricTime,
+  WriteOptions,
+} from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
 export type { LoggableValue } from "./validation.js";
