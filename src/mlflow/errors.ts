@@ -63,7 +63,7 @@ export class UnknownOutcomeError extends MlflowError {
   override readonly name = "UnknownOutcomeError";
 }
 
-/** What was logged asynchronously to one run and is not in the store. */
+/** What was logged asynchronously to one run and is not in the store, as far as anybody knows. */
 export interface LostWrites {
   readonly runId: string;
   /** Of the run's store, without credentials. */
@@ -85,7 +85,8 @@ export class AsyncLoggingError extends MlflowError {
     const { code, status, errorCode }: Partial<MlflowError> =
       cause instanceof MlflowError ? cause : { code: "ASYNC_LOGGING_FAILED" };
     const what = lost.map(describeLoss).join("; ");
-    super(code ?? "ASYNC_LOGGING_FAILED", `Not logged: ${what}. ${reasonOf(cause)}`, {
+    const verdict = cause instanceof UnknownOutcomeError ? "Perhaps not logged" : "Not logged";
+    super(code ?? "ASYNC_LOGGING_FAILED", `${verdict}: ${what}. ${reasonOf(cause)}`, {
       status,
       errorCode,
       cause,

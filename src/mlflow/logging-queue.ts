@@ -14,7 +14,7 @@ const HOPELESS_CODES: readonly string[] = ["SERVER_UNREACHABLE", "TEMPORARILY_UN
 /** What became of something that was logged. */
 export interface RunOperations {
   /**
-   * Resolves when the store has all of it. Rejects with AsyncLoggingError, which names what the store
+   * Sends it now and resolves when the store has all of it. Rejects with AsyncLoggingError, which names what the store
    * has not.
    */
   wait(): Promise<void>;
@@ -92,6 +92,8 @@ class RunQueue {
   /** Everything up to here leaves without waiting for more. */
   flushUpTo: Outgoing | undefined;
   timer: ReturnType<typeof setTimeout> | undefined;
+  /** Milliseconds that its writes wait for others. */
+  bufferMs = 0;
 
   constructor(
     readonly storeUri: string,
@@ -131,9 +133,12 @@ class Operations implements RunOperations {
   constructor(
     readonly run: RunQueue,
     readonly parts: readonly Part[],
+    /** Sends the run's requests without waiting for more to share them. */
+    readonly hurry: () => void,
   ) {}
 
   async wait(): Promise<void> {
+    this.hurry();
     const lost: BatchContent[] = [];
     let cause: unknown;
     for (const { outgoing, ...part } of this.parts) {
@@ -172,6 +177,7 @@ export class LoggingQueue {
   async add(store: Store, runId: string, content: BatchContent): Promise<RunOperations> {
     const { bufferMs, capacity } = this.#settings();
     const run = this.#runOf(store, runId);
+    run.bufferMs = bufferMs;
     const parts: Part[] = [];
     for (const kind of BATCH_KINDS) {
       for (const message of content[kind]) {
@@ -186,12 +192,12 @@ export class LoggingQueue {
     }
     if (parts.length === 0) return DONE;
     if (run.waiting.length > 1 || run.waiting[0]?.batch.isFull) this.#start(run);
-    else this.#startLater(run, bufferMs);
+    else this.#startLater(run);
     if (this.#entries > capacity) {
       for (const other of this.#runs.values()) this.#flush(other);
       await this.#room(capacity);
     }
-    return new Operations(run, parts);
+    return new Operations(run, parts, () => this.#flush(run));
   }
 
   /** Waits until what was logged to a run so far is in the store, or lost; tells nobody. */
@@ -267,12 +273,12 @@ export class LoggingQueue {
     return { outgoing, carrier: message };
   }
 
-  #startLater(run: RunQueue, bufferMs: number): void {
+  #startLater(run: RunQueue): void {
     if (run.isActive || run.timer !== undefined) return;
     const timer = setTimeout(() => {
       run.timer = undefined;
       this.#flush(run);
-    }, bufferMs);
+    }, run.bufferMs);
     run.timer = timer;
     // Where the process says when it ends, it need not be kept waiting.
     if (currentRuntime().beforeExit !== undefined) (timer as { unref?(): void }).unref?.();
@@ -326,7 +332,7 @@ export class LoggingQueue {
       }
     }
     run.isActive = false;
-    if (run.waiting.length > 0) this.#startLater(run, this.#settings().bufferMs);
+    if (run.waiting.length > 0) this.#startLater(run);
     else this.#forgetIfIdle(run);
   }
 
