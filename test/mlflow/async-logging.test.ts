@@ -384,6 +384,23 @@ it("a request is made in the context of whoever logged first", async () => {
   ]);
 });
 
+it("needs nothing of a runtime but fetch and timers", async () => {
+  vi.resetModules();
+  const portable = await import("../../src/mlflow/index.js");
+  const server = await faultyServer((request) =>
+    request.path.endsWith("/log-batch") ? OK : answerLikeMlflow(request),
+  );
+  portable.setTrackingUri(server.uri);
+  portable.enableAsyncLogging({ bufferSeconds: 0.01 });
+  await portable.withRun({ experimentId: "7" }, async () => {
+    for (let step = 0; step < 1200; step++) await portable.logMetric("m", step, step);
+    await vi.waitFor(() => expect(server.requests).toHaveLength(3));
+    await portable.logParam("p", 1);
+  });
+  const paths = server.requests.map(({ path }) => path.split("/").at(-1));
+  expect(paths).toEqual(["create", "log-batch", "log-batch", "log-batch", "update"]);
+});
+
 describe("a program that ends", () => {
   it("by itself has sent everything, and ended its run", async () => {
     const { server, batches } = await aServer();

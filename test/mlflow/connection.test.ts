@@ -7,9 +7,10 @@ import { type AddressInfo, connect, type Server } from "node:net";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { generate } from "selfsigned";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { temporaryFolder } from "../adapter/workplace.js";
+import { requiresMlflow } from "../support/requires-mlflow.js";
 import { faultyServer } from "./faulty-server.js";
 
 const RUN_ID = "abc";
@@ -91,6 +92,13 @@ describe("a client says who it is", () => {
     expect(await headersOf()).toMatchObject({ "x-mlflow-workspace": "team-a" });
     const own = await headersOf({ workspace: "team-b" });
     expect(own).toMatchObject({ "x-mlflow-workspace": "team-b" });
+  });
+
+  it.runIf(requiresMlflow())("with a workspace that a real server has not", async () => {
+    const trackingUri = inject("mlflowServerUri") as string;
+    const client = new mlflow.MlflowClient({ trackingUri, workspace: "nowhere" });
+    const error = await failureOf(() => client.searchExperiments());
+    expect(error.code).toBe("FEATURE_DISABLED");
   });
 
   it("with headers of one's own, asked for anew for each call", async () => {
