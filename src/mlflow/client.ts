@@ -42,6 +42,7 @@ import {
   tagWrite,
   textArtifact,
   type WriteOptions,
+  type Written,
 } from "./run-writes.js";
 import type { KeyValueMessage } from "./spec.js";
 import * as spec from "./spec.js";
@@ -468,7 +469,14 @@ export class MlflowClient {
   // ── what is written to a run ───────────────────────────────────────────────────────────────────
 
   /** Sends a checked write to a run, or queues it. */
-  async write(runId: string, write: RunWrite): Promise<RunOperations> {
+  async write<Options extends WriteOptions>(
+    runId: string,
+    write: RunWrite,
+  ): Promise<Written<Options>> {
+    return (await this.#writeOrQueue(runId, write)) as Written<Options>;
+  }
+
+  async #writeOrQueue(runId: string, write: RunWrite): Promise<RunOperations> {
     checkRunId(runId);
     const { content, synchronous } = write;
     if (content !== undefined && !isSynchronous(synchronous)) {
@@ -489,31 +497,31 @@ export class MlflowClient {
     await loggingQueue.flush((id, storeUri) => id === runId && storeUri === this.#store.uri);
   }
 
-  async logMetric(
+  async logMetric<const Options extends MetricOptions>(
     runId: string,
     key: string,
     value: number,
-    options?: MetricOptions | number,
-  ): Promise<RunOperations> {
+    options?: Options | number,
+  ): Promise<Written<Options>> {
     return this.write(runId, metricWrite(key, value, options));
   }
 
   /** A param is written once: another value for the same name is refused. */
-  async logParam(
+  async logParam<const Options extends WriteOptions>(
     runId: string,
     key: string,
     value: LoggableValue,
-    options?: WriteOptions,
-  ): Promise<RunOperations> {
+    options?: Options,
+  ): Promise<Written<Options>> {
     return this.write(runId, paramWrite(key, value, options));
   }
 
-  async setTag(
+  async setTag<const Options extends WriteOptions>(
     runId: string,
     key: string,
     value: LoggableValue,
-    options?: WriteOptions,
-  ): Promise<RunOperations> {
+    options?: Options,
+  ): Promise<Written<Options>> {
     return this.write(runId, tagWrite(key, value, options));
   }
 
@@ -522,11 +530,11 @@ export class MlflowClient {
   }
 
   /** Together, in as few requests as MLflow's limits allow; none when there is nothing. */
-  async logBatch(
+  async logBatch<const Options extends WriteOptions>(
     runId: string,
     batch: BatchOfWrites,
-    options?: WriteOptions,
-  ): Promise<RunOperations> {
+    options?: Options,
+  ): Promise<Written<Options>> {
     return this.write(runId, batchWrite(batch, options));
   }
 

@@ -25,7 +25,10 @@ export interface ConnectionOptions {
     | RequestHeaders
     | (() => RequestHeaders | PromiseLike<RequestHeaders>)
     | undefined;
-  /** Seconds without progress after which a request is given up, above 0. `MLFLOW_HTTP_REQUEST_TIMEOUT`, else 120. */
+  /**
+   * Seconds without progress after which a request is given up, above 0 (Node's own `fetch` gives up
+   * after 300). `MLFLOW_HTTP_REQUEST_TIMEOUT`, else 120.
+   */
   readonly timeoutSeconds?: number | undefined;
   /** Attempts after the first, 0 to 10. `MLFLOW_HTTP_REQUEST_MAX_RETRIES`, else 7. */
   readonly maxRetries?: number | undefined;

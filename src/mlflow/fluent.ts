@@ -16,7 +16,6 @@ import {
 import type { ConnectionOptions } from "./connection.js";
 import type { Experiment, Metric, ModelVersion, Page, Run, RunStatus } from "./entities.js";
 import { AsyncLoggingError, hasCode, invalidParameter, MlflowError } from "./errors.js";
-import type { RunOperations } from "./logging-queue.js";
 import {
   bytesArtifact,
   dictArtifact,
@@ -34,6 +33,7 @@ import {
   tagWrite,
   textArtifact,
   type WriteOptions,
+  type Written,
 } from "./run-writes.js";
 import { connectionTo, explicitRegistryUri, getTrackingUri } from "./store-uri.js";
 import {
@@ -93,16 +93,22 @@ const START_OPTIONS = [
 
 // ── where things go ──────────────────────────────────────────────────────────────────────────────
 
-const clients = new Map<string, { client: MlflowClient; connection: ConnectionOptions }>();
+interface KnownClient {
+  readonly client: MlflowClient;
+  /** How its stores are reached, as it was said when their URIs were set. */
+  readonly connections: readonly ConnectionOptions[];
+}
+
+const clients = new Map<string, KnownClient>();
 
 function clientFor(trackingUri: string): MlflowClient {
   const registryUri = explicitRegistryUri();
   const key = JSON.stringify([trackingUri, registryUri]);
-  const connection = connectionTo(trackingUri);
+  const connections = [trackingUri, registryUri ?? trackingUri].map(connectionTo);
   const known = clients.get(key);
-  if (known?.connection === connection) return known.client;
+  if (known?.connections.every((own, index) => own === connections[index])) return known.client;
   const client = new MlflowClient({ trackingUri });
-  clients.set(key, { client, connection });
+  clients.set(key, { client, connections });
   for (const oldest of clients.keys()) {
     if (clients.size <= MAX_CLIENTS) break;
     clients.delete(oldest);
@@ -460,7 +466,9 @@ function refuseAfterCallback(): void {
 }
 
 /** Checks, then writes to the active run; starts one when there is none, as Python does. */
-function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<RunOperations> {
+function log<Options extends WriteOptions>(
+  prepare: () => RunWrite | Promise<RunWrite>,
+): Promise<Written<Options>> {
   // Not an async function, for the same reason as `startRun`.
   try {
     const write = prepare();
@@ -473,90 +481,88 @@ function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<RunOperations
   }
 }
 
-async function writeTo(frame: Frame, write: RunWrite | Promise<RunWrite>): Promise<RunOperations> {
+async function writeTo<Options extends WriteOptions>(
+  frame: Frame,
+  write: RunWrite | Promise<RunWrite>,
+): Promise<Written<Options>> {
   const ready = await write;
   const { info } = frame.run ?? (await frame.started);
   return frame.client.write(info.runId, ready);
 }
 
-/** As `log`, of what is never queued. */
-function logNow(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
-  return log(prepare).then(() => {});
-}
-
 /** The last argument is the step, or `{ step, timestamp }`. NaN and the infinities are allowed. */
-export function logMetric(
+export function logMetric<const Options extends MetricOptions>(
   key: string,
   value: number,
-  options?: MetricOptions | number,
-): Promise<RunOperations> {
+  options?: Options | number,
+): Promise<Written<Options>> {
   return log(() => metricWrite(key, value, options));
 }
 
 /** Several metrics of one moment, in as few requests as MLflow's limits allow. */
-export function logMetrics(
+export function logMetrics<const Options extends MetricOptions>(
   metrics: Readonly<Record<string, number>>,
-  options?: MetricOptions | number,
-): Promise<RunOperations> {
+  options?: Options | number,
+): Promise<Written<Options>> {
   return log(() => metricsWrite(metrics, options));
 }
 
 /** A param is written once: another value for the same name is refused. */
-export function logParam(
+export function logParam<const Options extends WriteOptions>(
   key: string,
   value: LoggableValue,
-  options?: WriteOptions,
-): Promise<RunOperations> {
+  options?: Options,
+): Promise<Written<Options>> {
   return log(() => paramWrite(key, value, options));
 }
 
-export function logParams(
+export function logParams<const Options extends WriteOptions>(
   params: Readonly<Record<string, LoggableValue>>,
-  options?: WriteOptions,
-): Promise<RunOperations> {
+  options?: Options,
+): Promise<Written<Options>> {
   return log(() => paramsWrite(params, options));
 }
 
-export function setTag(
+export function setTag<const Options extends WriteOptions>(
   key: string,
   value: LoggableValue,
-  options?: WriteOptions,
-): Promise<RunOperations> {
+  options?: Options,
+): Promise<Written<Options>> {
   return log(() => tagWrite(key, value, options));
 }
 
-export function setTags(
+export function setTags<const Options extends WriteOptions>(
   tags: Readonly<Record<string, LoggableValue>>,
-  options?: WriteOptions,
-): Promise<RunOperations> {
+  options?: Options,
+): Promise<Written<Options>> {
   return log(() => tagsWrite(tags, options));
 }
 
 export function deleteTag(key: string): Promise<void> {
-  return logNow(() => tagRemoval(key));
+  return log(() => tagRemoval(key));
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name. */
 export function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  return logNow(() => localArtifact(localPath, artifactPath));
+  return log(() => localArtifact(localPath, artifactPath));
 }
 
 /** Every file in a local folder, below `artifactPath`. */
 export function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  return logNow(() => localArtifacts(localDirectory, artifactPath));
+  return log(() => localArtifacts(localDirectory, artifactPath));
 }
 
 export function logText(text: string, artifactFile: string): Promise<void> {
-  return logNow(() => textArtifact(text, artifactFile));
+  return log(() => textArtifact(text, artifactFile));
 }
 
 /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
 export function logDict(dictionary: object, artifactFile: string): Promise<void> {
-  return logNow(() => dictArtifact(dictionary, artifactFile));
+  return log(() => dictArtifact(dictionary, artifactFile));
 }
 
 export function logBytes(bytes: Uint8Array, artifactFile: string): Promise<void> {
-  return logNow(() => bytesArtifact(bytes, artifactFile));
+  return log(() => bytesArtifact(bytes, artifactFile));
 }
 
 // ── experiments ──────────────────────────────────────────────────────────────────────────────────

@@ -85,6 +85,7 @@ export type {
   MetricPoint,
   MetricTime,
   WriteOptions,
+  Written,
 } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";

@@ -4,6 +4,7 @@ import { bytesContent, dictContent, fileContent, textContent } from "./artifacts
 import { type BatchContent, splitIntoBatches } from "./batches.js";
 import { numberToMessage } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
+import type { RunOperations } from "./logging-queue.js";
 import type { KeyValueMessage, MetricMessage } from "./spec.js";
 import * as spec from "./spec.js";
 import { type ArtifactContent, callStore, type Store, writeArtifact } from "./stores.js";
@@ -46,6 +47,12 @@ export interface WriteOptions {
   /** `false` does not wait for the store; see `enableAsyncLogging`, which decides when left out. */
   readonly synchronous?: boolean | undefined;
 }
+
+/** What a write resolves to: a handle where the call says that it does not wait for the store. */
+export type Written<Options extends WriteOptions> = Options extends { readonly synchronous: false }
+  ? RunOperations
+  : // biome-ignore lint/suspicious/noConfusingVoidType: it stands in a Promise, as what nobody reads.
+    void;
 
 /** When a metric was measured. */
 export interface MetricTime {

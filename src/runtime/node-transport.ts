@@ -53,11 +53,18 @@ async function open(proxy: string, settings: TransportSettings): Promise<Fetch> 
   const dispatcher =
     proxy === ""
       ? new Agent({ ...timeouts, connect: tls })
-      : new ProxyAgent({ ...timeouts, uri: proxy, requestTls: tls });
+      : new ProxyAgent({ ...timeouts, uri: proxyAddress(proxy), requestTls: tls });
   // undici's own fetch: the one built into Node may not fit a dispatcher of another version.
   const fetchHere = (input: unknown, init?: object) =>
     fetchThrough(input as string, { ...init, dispatcher });
   return fetchHere as unknown as Fetch;
+}
+
+function proxyAddress(proxy: string): string {
+  if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return proxy;
+  throw new Error(
+    "The environment's proxy for this server (HTTP_PROXY or HTTPS_PROXY) is no URL that begins with http:// or https://.",
+  );
 }
 
 async function loadUndici(proxy: string): Promise<typeof import("undici")> {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, expectTypeOf, inject, it, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import type { LogBatchRequest } from "../../src/mlflow/spec.js";
 import { createAsyncContext } from "../../src/runtime/capabilities.js";
@@ -155,6 +155,22 @@ describe("many single calls", () => {
 });
 
 describe("a call says how it is made", () => {
+  it("and gets a handle when it says that it does not wait", () => {
+    const client = new mlflow.MlflowClient({ trackingUri: "http://127.0.0.1:5000" });
+    const no = { synchronous: false } as const;
+    expectTypeOf(() => mlflow.logMetric("m", 1)).returns.resolves.toEqualTypeOf<void>();
+    expectTypeOf(() => mlflow.logMetric("m", 1, 2)).returns.resolves.toEqualTypeOf<void>();
+    expectTypeOf(() =>
+      mlflow.setTag("t", 1, { synchronous: true }),
+    ).returns.resolves.toEqualTypeOf<void>();
+    expectTypeOf(() =>
+      mlflow.logParams({}, no),
+    ).returns.resolves.toEqualTypeOf<mlflow.RunOperations>();
+    expectTypeOf(() =>
+      client.logMetric("r", "m", 1, { step: 1, synchronous: false }),
+    ).returns.resolves.toEqualTypeOf<mlflow.RunOperations>();
+  });
+
   it("for itself, whatever holds for all", async () => {
     const { client, paths } = await aServer();
     await client.logMetric(RUN_ID, "m", 1, { synchronous: true });
@@ -167,7 +183,7 @@ describe("a call says how it is made", () => {
     await mlflow.flushAsyncLogging({ runId: RUN_ID });
     await operation.wait();
     expect(paths().slice(3)).toEqual(["log-batch"]);
-    await (await client.logMetric(RUN_ID, "m", 1)).wait();
+    await client.logMetric(RUN_ID, "m", 1);
     expect(paths()).toHaveLength(5);
   });
 
@@ -180,7 +196,8 @@ describe("a call says how it is made", () => {
     expect(server.requests).toHaveLength(1);
     vi.stubEnv("MLFLOW_ENABLE_ASYNC_LOGGING", "true");
     vi.stubEnv("MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS", "0");
-    await (await client.setTag(RUN_ID, "t", 2)).wait();
+    await client.setTag(RUN_ID, "t", 2);
+    await fresh.flushAsyncLogging();
     expect(server.requests.at(-1)?.path).toContain("log-batch");
     fresh.enableAsyncLogging(false);
     await client.setTag(RUN_ID, "t", 3);
@@ -260,7 +277,7 @@ describe("a full queue", () => {
 describe("what could not be sent", () => {
   it("is named to whoever waits for it, and to whoever flushes, once", async () => {
     const { client } = await aServer(() => REFUSED);
-    const told = await client.logMetric(RUN_ID, "loss", 1);
+    const told = await client.logMetric(RUN_ID, "loss", 1, { synchronous: false });
     await client.logMetric(RUN_ID, "loss", 2);
     await client.logParam(RUN_ID, "rate", 3);
     const own = await failureOf(told.wait());
@@ -289,9 +306,10 @@ describe("what could not be sent", () => {
       return { run: { info: { run_id: RUN_ID }, data: { params } } };
     });
     removals.push(react);
-    const metric = await client.logMetric(RUN_ID, "m", 1);
-    const other = await client.logParam(RUN_ID, "q", 1);
-    const param = await client.logParam(RUN_ID, "p", "new");
+    const later = { synchronous: false } as const;
+    const metric = await client.logMetric(RUN_ID, "m", 1, later);
+    const other = await client.logParam(RUN_ID, "q", 1, later);
+    const param = await client.logParam(RUN_ID, "p", "new", later);
     await failureOf(param.wait());
     await metric.wait();
     await other.wait();
@@ -320,7 +338,7 @@ describe("what could not be sent", () => {
     const { client } = await aServer();
     const refusal = new Error("over budget");
     removals.push(mlflow.addInterceptor(() => Promise.reject(refusal)));
-    const operation = await client.setTag(RUN_ID, "t", 1);
+    const operation = await client.setTag(RUN_ID, "t", 1, { synchronous: false });
     const error = await failureOf(operation.wait());
     expect(error).toMatchObject({ code: "ASYNC_LOGGING_FAILED", cause: refusal });
   });

@@ -359,6 +359,14 @@ describe("a proxy of the environment", () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it("that is no address is named", async () => {
+    vi.stubEnv("HTTP_PROXY", "socks5://ada:s3cret@127.0.0.1:1");
+    const client = new mlflow.MlflowClient({ trackingUri: "http://127.0.0.1:5000" });
+    const error = await failureOf(() => client.getRun(RUN_ID));
+    expect(error.message).toContain("HTTP_PROXY");
+    expect(inspect(error, { depth: 9 })).not.toContain("s3cret");
+  });
+
   it("without the package that it needs says how to get it, or how to do without", async () => {
     vi.doMock("undici", () => {
       throw new Error("Cannot find package 'undici'");
