@@ -486,6 +486,22 @@ onEachStore(() => {
 });
 
 describe.runIf(requiresMlflow())("a real server", () => {
+  it("takes the longest texts that it allows", async () => {
+    mlflow.setTrackingUri(inject("mlflowServerUri") as string);
+    const text = (length: number) => "日".repeat(length);
+    const run = await mlflow.withRun({ experimentName: uniqueName("long") }, async (active) => {
+      for (let index = 0; index < 110; index++) {
+        await mlflow.logParam(`p${index}`, text(6000));
+        await mlflow.setTag(`t${index}`, text(8000));
+      }
+      return active;
+    });
+    const { params, tags } = (await mlflow.getRun(run.info.runId)).data;
+    expect(Object.keys(params)).toHaveLength(110);
+    expect(Object.values(params).every((value) => value === text(6000))).toBe(true);
+    expect(tags.t109).toBe(text(8000));
+  });
+
   it("refuses a changed param alone", async () => {
     mlflow.setTrackingUri(inject("mlflowServerUri") as string);
     const client = new mlflow.MlflowClient();

@@ -359,6 +359,24 @@ describe("a proxy of the environment", () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it("carries a file as it is read", async () => {
+    const { uri, asked } = await aProxy();
+    const bodies: number[] = [];
+    const upload = createServer(async (request, response) => {
+      let size = 0;
+      for await (const chunk of request) size += chunk.length;
+      if (request.method === "PUT") bodies.push(size, Number(request.headers["content-length"]));
+      response.end(FOUND.replace('"7"', '"7","artifact_uri":"mlflow-artifacts:/7/abc/artifacts"'));
+    });
+    const trackingUri = `http://127.0.0.1:${await listening(upload)}`;
+    vi.stubEnv("HTTP_PROXY", uri);
+    const file = join(home, "weights.bin");
+    await writeFile(file, new Uint8Array(300_000));
+    await new mlflow.MlflowClient({ trackingUri }).logArtifact(RUN_ID, file);
+    expect(bodies).toEqual([300_000, 300_000]);
+    expect(asked.length).toBeGreaterThan(0);
+  });
+
   it("that is no address is named", async () => {
     vi.stubEnv("HTTP_PROXY", "socks5://ada:s3cret@127.0.0.1:1");
     const client = new mlflow.MlflowClient({ trackingUri: "http://127.0.0.1:5000" });
