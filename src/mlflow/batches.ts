@@ -15,9 +15,11 @@ export interface BatchContent {
   readonly tags: readonly KeyValueMessage[];
 }
 
+export const NO_CONTENT: BatchContent = { metrics: [], params: [], tags: [] };
+
 export const BATCH_KINDS = ["params", "tags", "metrics"] as const;
 export type BatchKind = (typeof BATCH_KINDS)[number];
-type Message = MetricMessage | KeyValueMessage;
+export type BatchMessage = MetricMessage | KeyValueMessage;
 
 /** Bytes of a request without entries: its brackets, names and the run's id. */
 const EMPTY_BYTES = 2000;
@@ -33,7 +35,7 @@ const SHORT_TEXT = 64;
 const encoder = new TextEncoder();
 
 /** At least the bytes that a message takes as JSON. */
-function bytesOf(message: Message): number {
+function bytesOf(message: BatchMessage): number {
   let bytes = 0;
   for (const value of Object.values(message)) {
     bytes += FIELD_BYTES;
@@ -67,7 +69,7 @@ export class Batch implements BatchContent {
    * value already, else itself. Undefined when it belongs in a later request: there is no room, or
    * this one has the param with another value, which the server shall judge by itself.
    */
-  add(kind: BatchKind, message: Message): Message | undefined {
+  add(kind: BatchKind, message: BatchMessage): BatchMessage | undefined {
     const { key } = message;
     const bytes = bytesOf(message);
     if (kind === "params") {

@@ -1,10 +1,10 @@
 // The queue of asynchronous logging: single writes wait a moment and leave as few requests, in order.
 import { currentRuntime } from "../runtime/capabilities.js";
-import { BATCH_KINDS, Batch, type BatchContent, type BatchKind, batchRequest } from "./batches.js";
+import { BATCH_KINDS, type BatchContent, type BatchKind, type BatchMessage } from "./batches.js";
 import { AsyncLoggingError, type LostWrites, MlflowError } from "./errors.js";
-import type { KeyValueMessage } from "./spec.js";
-import * as spec from "./spec.js";
-import { callStore, type Store } from "./stores.js";
+import { isEmpty, lostWrites, Outgoing, send } from "./outgoing-request.js";
+import type { KeyValueMessage, MetricMessage } from "./spec.js";
+import type { Store } from "./stores.js";
 
 /** Runs whose requests are underway together; as many as Python has threads for it. */
 const MAX_RUNS_AT_ONCE = 10;
@@ -30,56 +30,6 @@ export interface QueueSettings {
   readonly capacity: number;
 }
 
-/** Why a request, or some params of it, did not reach the store. */
-interface Loss {
-  readonly cause: unknown;
-  /** Undefined: everything in it. */
-  readonly params: ReadonlySet<object> | undefined;
-}
-
-/** One request: it is filled, waits, and is sent. */
-class Outgoing {
-  readonly batch = new Batch();
-  loss: Loss | undefined;
-  /** What somebody who waited was told of already. */
-  readonly told = new Set<object>();
-  readonly settled: Promise<void>;
-  settle: () => void = () => {};
-  /** Whoever opened the request is who makes it: its context goes along. */
-  readonly inContext: <R>(callback: () => R) => R;
-
-  constructor(readonly store: Store) {
-    this.settled = new Promise((resolve) => {
-      this.settle = resolve;
-    });
-    this.inContext = currentRuntime().captureContext?.() ?? ((callback) => callback());
-  }
-
-  /** What of `content`, which it carried, is lost. */
-  lostOf(content: BatchContent): BatchContent {
-    const { loss } = this;
-    if (loss === undefined) return NOTHING;
-    if (loss.params === undefined) return content;
-    return { ...NOTHING, params: content.params.filter((param) => loss.params?.has(param)) };
-  }
-}
-
-const NOTHING: BatchContent = { metrics: [], params: [], tags: [] };
-
-function isEmpty(content: BatchContent): boolean {
-  return BATCH_KINDS.every((kind) => content[kind].length === 0);
-}
-
-function lostWrites(runId: string, storeUri: string, parts: readonly BatchContent[]): LostWrites {
-  const count = (kind: BatchKind) => parts.reduce((sum, part) => sum + part[kind].length, 0);
-  const keys = new Set<string>();
-  for (const part of parts) {
-    for (const kind of BATCH_KINDS) for (const { key } of part[kind]) keys.add(key);
-  }
-  const counts = { metrics: count("metrics"), params: count("params"), tags: count("tags") };
-  return { runId, storeUri, ...counts, keys: [...keys] };
-}
-
 /** What waits for one run. */
 class RunQueue {
   /** In order; the last one may still be filled. */
@@ -100,8 +50,9 @@ class RunQueue {
     readonly runId: string,
   ) {}
 
-  get requests(): Outgoing[] {
-    return this.underway === undefined ? this.waiting : [this.underway, ...this.waiting];
+  /** As they are at this moment. */
+  get requests(): readonly Outgoing[] {
+    return this.underway === undefined ? [...this.waiting] : [this.underway, ...this.waiting];
   }
 
   /** What nobody was told of, which is told now. */
@@ -122,11 +73,11 @@ class RunQueue {
 }
 
 /** One part of what was logged together, and the request that carries it. */
-interface Part {
+interface Part extends BatchContent {
   readonly outgoing: Outgoing;
-  readonly metrics: object[];
-  readonly params: object[];
-  readonly tags: object[];
+  readonly metrics: MetricMessage[];
+  readonly params: KeyValueMessage[];
+  readonly tags: KeyValueMessage[];
 }
 
 class Operations implements RunOperations {
@@ -141,9 +92,10 @@ class Operations implements RunOperations {
     this.hurry();
     const lost: BatchContent[] = [];
     let cause: unknown;
-    for (const { outgoing, ...part } of this.parts) {
+    for (const part of this.parts) {
+      const { outgoing } = part;
       await outgoing.settled;
-      const content = outgoing.lostOf(part as unknown as BatchContent);
+      const content = outgoing.lostOf(part);
       if (isEmpty(content)) continue;
       for (const kind of BATCH_KINDS) for (const entry of content[kind]) outgoing.told.add(entry);
       cause ??= outgoing.loss?.cause;
@@ -187,7 +139,7 @@ export class LoggingQueue {
           part = { outgoing, metrics: [], params: [], tags: [] };
           parts.push(part);
         }
-        part[kind].push(carrier);
+        (part[kind] as BatchMessage[]).push(carrier);
       }
     }
     if (parts.length === 0) return DONE;
@@ -256,11 +208,11 @@ export class LoggingQueue {
     this.#runs.delete(keyOf(run.storeUri, run.runId));
   }
 
-  #put(run: RunQueue, store: Store, kind: BatchKind, message: KeyValueMessage | object) {
+  #put(run: RunQueue, store: Store, kind: BatchKind, message: BatchMessage) {
     let outgoing = run.waiting.at(-1);
     const before = outgoing?.batch.size ?? 0;
     if (outgoing !== undefined && outgoing.store === store) {
-      const carrier = outgoing.batch.add(kind, message as KeyValueMessage);
+      const carrier = outgoing.batch.add(kind, message);
       if (carrier !== undefined) {
         this.#entries += outgoing.batch.size - before;
         return { outgoing, carrier };
@@ -268,7 +220,7 @@ export class LoggingQueue {
     }
     outgoing = new Outgoing(store);
     run.waiting.push(outgoing);
-    outgoing.batch.add(kind, message as KeyValueMessage);
+    outgoing.batch.add(kind, message);
     this.#entries++;
     return { outgoing, carrier: message };
   }
@@ -356,51 +308,4 @@ function keyOf(storeUri: string, runId: string): string {
 
 function isHopeless(cause: unknown): boolean {
   return cause instanceof MlflowError && HOPELESS_CODES.includes(cause.code);
-}
-
-/** Sends one request; answers what did not get through. */
-async function send(
-  { store, batch, inContext }: Outgoing,
-  runId: string,
-): Promise<Loss | undefined> {
-  const write = (content: BatchContent) =>
-    inContext(() => callStore(store, spec.logBatch, batchRequest(runId, content)));
-  try {
-    await write(batch);
-    return undefined;
-  } catch (cause) {
-    const refused = await inContext(() => changedParams(store, runId, batch, cause));
-    if (refused.size === 0) return { cause, params: undefined };
-    // A server refuses a param of another value together with all that came along.
-    const rest = { ...batchOf(batch), params: batch.params.filter((param) => !refused.has(param)) };
-    if (isEmpty(rest)) return { cause, params: refused };
-    try {
-      await write(rest);
-      return { cause, params: refused };
-    } catch (error) {
-      return { cause: error, params: undefined };
-    }
-  }
-}
-
-function batchOf({ metrics, params, tags }: Batch): BatchContent {
-  return { metrics, params, tags };
-}
-
-/** The params of a refused request that the run has with other values. */
-async function changedParams(
-  store: Store,
-  runId: string,
-  { params }: Batch,
-  cause: unknown,
-): Promise<ReadonlySet<object>> {
-  const isRefusal = cause instanceof MlflowError && cause.code === "INVALID_PARAMETER_VALUE";
-  if (!isRefusal || params.length === 0) return new Set();
-  try {
-    const { run } = await callStore(store, spec.getRun, { run_id: runId });
-    const stored = new Map(run?.data?.params?.map(({ key, value = "" }) => [key, value]));
-    return new Set(params.filter(({ key, value }) => (stored.get(key) ?? value) !== value));
-  } catch {
-    return new Set();
-  }
 }

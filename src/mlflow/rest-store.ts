@@ -5,6 +5,7 @@ import {
   type ConnectionSettings,
   checkHeaders,
   connectionSettings,
+  type RequestHeaders,
 } from "./connection.js";
 import { authorization, type UriCredentials } from "./credentials.js";
 import { numberToMessage } from "./entities.js";
@@ -205,14 +206,27 @@ export class RestStore implements Store {
     }
   }
 
+  async #customHeaders(): Promise<RequestHeaders> {
+    const { headers = {} } = this.#connection;
+    if (typeof headers !== "function") return headers;
+    let custom: RequestHeaders;
+    try {
+      custom = await headers();
+    } catch (error) {
+      const message = `The function that gives the headers failed: ${reasonOf(error)}`;
+      throw new MlflowError("INVALID_STATE", message, { cause: error });
+    }
+    checkHeaders(custom);
+    return custom;
+  }
+
   /** Names in lower case, so that what the client itself sends replaces what was given. */
   async #headers(call: StoreCall): Promise<Record<string, string>> {
-    const { headers: given = {}, workspace = environmentVariable("MLFLOW_WORKSPACE") } =
-      this.#connection;
-    const custom = typeof given === "function" ? await given() : given;
-    if (typeof given === "function") checkHeaders(custom);
+    const { workspace = environmentVariable("MLFLOW_WORKSPACE") } = this.#connection;
     const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(custom)) headers[name.toLowerCase()] = value;
+    for (const [name, value] of Object.entries(await this.#customHeaders())) {
+      headers[name.toLowerCase()] = value;
+    }
     // Calls about workspaces name theirs in the path.
     if (workspace !== undefined && !call.route.includes("/mlflow/workspaces")) {
       headers["x-mlflow-workspace"] = workspace;

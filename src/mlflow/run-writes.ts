@@ -1,7 +1,7 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
-import { type BatchContent, splitIntoBatches } from "./batches.js";
+import { type BatchContent, NO_CONTENT, splitIntoBatches } from "./batches.js";
 import { numberToMessage } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
 import type { RunOperations } from "./logging-queue.js";
@@ -104,14 +104,12 @@ function synchronousOf(options: WriteOptions | undefined): boolean | undefined {
   return options.synchronous;
 }
 
-const NOTHING: BatchContent = { metrics: [], params: [], tags: [] };
-
 function queueable(
   content: Partial<BatchContent>,
   synchronous: boolean | undefined,
   write: (target: RunTarget) => Promise<void>,
 ): RunWrite {
-  return Object.assign(write, { content: { ...NOTHING, ...content }, synchronous });
+  return Object.assign(write, { content: { ...NO_CONTENT, ...content }, synchronous });
 }
 
 function paramMessages(params: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {

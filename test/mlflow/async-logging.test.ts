@@ -244,6 +244,33 @@ describe("a call says how it is made", () => {
   });
 });
 
+it("nothing overtakes a request that is underway", async () => {
+  const { client } = await aServer();
+  const ended: string[] = [];
+  removals.push(
+    mlflow.addInterceptor(async (call, proceed) => {
+      if (call.route.endsWith("/log-batch")) await delay(30);
+      const answer = await proceed(call);
+      ended.push(call.route.split("/").at(-1) ?? "");
+      return answer;
+    }),
+  );
+  for (const write of [
+    () => client.setTag(RUN_ID, "t", "second", { synchronous: true }),
+    () => client.deleteTag(RUN_ID, "t"),
+    () => client.updateRun(RUN_ID, { runName: "n" }),
+    () => client.deleteRun(RUN_ID),
+    () => client.setTerminated(RUN_ID),
+  ]) {
+    await client.setTag(RUN_ID, "t", "first");
+    await write();
+  }
+  const batch = "log-batch";
+  expect(ended).toEqual(
+    ["set-tag", "delete-tag", "update", "delete", "update"].flatMap((name) => [batch, name]),
+  );
+});
+
 describe("a full queue", () => {
   it("makes its callers wait, and goes on when there is room", async () => {
     mlflow.enableAsyncLogging({ capacity: 50, bufferSeconds: 3600 });

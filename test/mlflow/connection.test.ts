@@ -119,6 +119,23 @@ describe("a client says who it is", () => {
     });
   });
 
+  it("or says that it cannot find out", async () => {
+    const server = await faultyServer(() => ({ status: 200, body: FOUND }));
+    const withHeaders = (headers: () => never | mlflow.RequestHeaders) =>
+      new mlflow.MlflowClient({ trackingUri: server.uri, headers }).getRun(RUN_ID);
+    const cause = new Error("no token today");
+    const failed = await failureOf(() =>
+      withHeaders(() => {
+        throw cause;
+      }),
+    );
+    expect(failed).toMatchObject({ code: "INVALID_STATE", cause });
+    const wrong = await failureOf(() => withHeaders(() => ({ "a b": "s3cret" })));
+    expect(wrong.code).toBe("INVALID_PARAMETER_VALUE");
+    expect(wrong.message).not.toContain("s3cret");
+    expect(server.requests).toEqual([]);
+  });
+
   it("through the fluent functions too, until the URI is set anew", async () => {
     const server = await faultyServer(() => ({ status: 200, body: FOUND }));
     mlflow.setTrackingUri(server.uri, { token: "first" });
