@@ -8,7 +8,9 @@ const BUNDLED = [
   "@assemblyscript/loader",
   "commander",
   "fastest-levenshtein",
+  "js-ini",
   "picocolors",
+  "proxy-from-env",
   "yaml",
 ];
 

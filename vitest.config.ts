@@ -2,9 +2,9 @@
 import { defineConfig } from "vitest/config";
 import { wasmAsBase64 } from "./test/support/wasm-plugin.js";
 
-// Suites must not inherit the developer's own tracking or telemetry settings; empty means unset.
+// Suites must not inherit the developer's own tracking, telemetry or proxy settings; empty means unset.
 const foreign = Object.keys(process.env).filter((name) =>
-  /^(MLFLOW_|GENOPS_(?!TEST_)|OTEL_)/.test(name),
+  /^(MLFLOW_|GENOPS_(?!TEST_)|OTEL_|DATABRICKS_|(https?|all|no)_proxy$)/i.test(name),
 );
 
 export default defineConfig({

@@ -1,4 +1,7 @@
 // Every MLflow call by explicit id: experiments, runs, artifacts, the model registry.
+
+import { isSynchronous, loggingQueue } from "./async-logging.js";
+import { CONNECTION_OPTIONS, type ConnectionOptions, checkConnection } from "./connection.js";
 import {
   type ArtifactInfo,
   type Experiment,
@@ -21,6 +24,7 @@ import {
 } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
 import { rememberExperimentName } from "./experiment-names.js";
+import { DONE, type RunOperations } from "./logging-queue.js";
 import {
   type ArtifactRoot,
   type BatchOfWrites,
@@ -37,6 +41,8 @@ import {
   tagRemoval,
   tagWrite,
   textArtifact,
+  type WriteOptions,
+  type Written,
 } from "./run-writes.js";
 import type { KeyValueMessage } from "./spec.js";
 import * as spec from "./spec.js";
@@ -73,7 +79,7 @@ const DEFAULT_PAGE = 1000;
 export type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
 const VIEW_TYPES: readonly string[] = ["ACTIVE_ONLY", "DELETED_ONLY", "ALL"];
 
-export interface MlflowClientOptions {
+export interface MlflowClientOptions extends ConnectionOptions {
   readonly trackingUri?: string | undefined;
   /** The tracking URI when left out, unless `setRegistryUri` or `MLFLOW_REGISTRY_URI` name another. */
   readonly registryUri?: string | undefined;
@@ -168,6 +174,7 @@ function remember<V>(memory: Map<string, V>, key: string, value: V): void {
  */
 export class MlflowClient {
   readonly #store: Store;
+  readonly #connection: ConnectionOptions | undefined;
   readonly #registryUri: string;
   #registryStore: Store | undefined;
   readonly #experimentIds = new Map<string, string>();
@@ -176,11 +183,14 @@ export class MlflowClient {
 
   /** Throws MlflowError `INVALID_PARAMETER_VALUE` for a URI that this client cannot use. */
   constructor(options: MlflowClientOptions = {}) {
-    checkOptions("MlflowClient", options, ["trackingUri", "registryUri"]);
-    const trackingUri = options.trackingUri ?? getTrackingUri();
-    if (options.registryUri !== undefined) locateStore(options.registryUri);
-    this.#store = openStore(trackingUri);
-    this.#registryUri = options.registryUri ?? explicitRegistryUri() ?? trackingUri;
+    checkOptions("MlflowClient", options, ["trackingUri", "registryUri", ...CONNECTION_OPTIONS]);
+    const { trackingUri = getTrackingUri(), registryUri, ...connection } = options;
+    checkConnection("MlflowClient", connection);
+    if (registryUri !== undefined) locateStore(registryUri);
+    // Without any, what was said when the URI was set.
+    this.#connection = Object.keys(connection).length === 0 ? undefined : connection;
+    this.#store = openStore(trackingUri, this.#connection);
+    this.#registryUri = registryUri ?? explicitRegistryUri() ?? trackingUri;
     if (this.#registryUri === trackingUri) this.#registryStore = this.#store;
   }
 
@@ -191,7 +201,7 @@ export class MlflowClient {
 
   /** Opened when first used, so that an unusable registry does not stop the tracking. */
   get #registry(): Store {
-    this.#registryStore ??= openStore(this.#registryUri);
+    this.#registryStore ??= openStore(this.#registryUri, this.#connection);
     return this.#registryStore;
   }
 
@@ -382,6 +392,7 @@ export class MlflowClient {
     const { status, runName } = changes;
     if (status !== undefined) checkRunStatus(status);
     if (runName !== undefined) checkRunName(runName);
+    await loggingQueue.drain(this.#store, runId);
     const { run_info } = await callStore(this.#store, spec.updateRun, {
       run_id: runId,
       status,
@@ -390,7 +401,10 @@ export class MlflowClient {
     return runInfoFromMessage(required(run_info, "run_info"));
   }
 
-  /** Ends a run, now unless told otherwise. */
+  /**
+   * Ends a run, now unless told otherwise, after what was logged to it asynchronously. Rejects with
+   * AsyncLoggingError when some of that is lost; the run has ended all the same.
+   */
   async setTerminated(
     runId: string,
     status: RunStatus = "FINISHED",
@@ -399,12 +413,15 @@ export class MlflowClient {
     checkRunId(runId);
     checkTerminalStatus(status);
     checkTime("endTime", endTime);
+    const lost: unknown = await this.flushAsyncLogging(runId).catch((error: unknown) => error);
     await callStore(this.#store, spec.updateRun, { run_id: runId, status, end_time: endTime });
+    if (lost !== undefined) throw lost;
   }
 
   /** Marks a run as deleted; no byte is freed. */
   async deleteRun(runId: string): Promise<void> {
     checkRunId(runId);
+    await loggingQueue.drain(this.#store, runId);
     this.#runs.delete(runId);
     await callStore(this.#store, spec.deleteRun, { run_id: runId });
   }
@@ -451,28 +468,61 @@ export class MlflowClient {
 
   // ── what is written to a run ───────────────────────────────────────────────────────────────────
 
-  /** Sends a checked write to a run. */
-  async write(runId: string, write: RunWrite): Promise<void> {
-    checkRunId(runId);
-    await write({ store: this.#store, runId, artifacts: () => this.artifactRoot(runId) });
+  /** Sends a checked write to a run, or queues it. */
+  async write<Options extends WriteOptions>(
+    runId: string,
+    write: RunWrite,
+  ): Promise<Written<Options>> {
+    return (await this.#writeOrQueue(runId, write)) as Written<Options>;
   }
 
-  async logMetric(
+  async #writeOrQueue(runId: string, write: RunWrite): Promise<RunOperations> {
+    checkRunId(runId);
+    const { content, synchronous } = write;
+    if (content !== undefined && !isSynchronous(synchronous)) {
+      return loggingQueue.add(this.#store, runId, content);
+    }
+    // What was logged before comes before.
+    await loggingQueue.drain(this.#store, runId);
+    await write({ store: this.#store, runId, artifacts: () => this.artifactRoot(runId) });
+    return DONE;
+  }
+
+  /**
+   * Sends what was logged asynchronously to a run and resolves when the store has it. Rejects with
+   * AsyncLoggingError, which names what was lost and nobody was told of yet.
+   */
+  async flushAsyncLogging(runId: string): Promise<void> {
+    checkRunId(runId);
+    await loggingQueue.flush((id, storeUri) => id === runId && storeUri === this.#store.uri);
+  }
+
+  async logMetric<const Options extends MetricOptions>(
     runId: string,
     key: string,
     value: number,
-    options?: MetricOptions | number,
-  ): Promise<void> {
-    await this.write(runId, metricWrite(key, value, options));
+    options?: Options | number,
+  ): Promise<Written<Options>> {
+    return this.write(runId, metricWrite(key, value, options));
   }
 
   /** A param is written once: another value for the same name is refused. */
-  async logParam(runId: string, key: string, value: LoggableValue): Promise<void> {
-    await this.write(runId, paramWrite(key, value));
+  async logParam<const Options extends WriteOptions>(
+    runId: string,
+    key: string,
+    value: LoggableValue,
+    options?: Options,
+  ): Promise<Written<Options>> {
+    return this.write(runId, paramWrite(key, value, options));
   }
 
-  async setTag(runId: string, key: string, value: LoggableValue): Promise<void> {
-    await this.write(runId, tagWrite(key, value));
+  async setTag<const Options extends WriteOptions>(
+    runId: string,
+    key: string,
+    value: LoggableValue,
+    options?: Options,
+  ): Promise<Written<Options>> {
+    return this.write(runId, tagWrite(key, value, options));
   }
 
   async deleteTag(runId: string, key: string): Promise<void> {
@@ -480,8 +530,12 @@ export class MlflowClient {
   }
 
   /** Together, in as few requests as MLflow's limits allow; none when there is nothing. */
-  async logBatch(runId: string, batch: BatchOfWrites): Promise<void> {
-    await this.write(runId, batchWrite(batch));
+  async logBatch<const Options extends WriteOptions>(
+    runId: string,
+    batch: BatchOfWrites,
+    options?: Options,
+  ): Promise<Written<Options>> {
+    return this.write(runId, batchWrite(batch, options));
   }
 
   /** A local file, below `artifactPath`; a folder goes there with its name. */

@@ -6,14 +6,16 @@ import {
   environmentVariable,
   mainScript,
 } from "../runtime/capabilities.js";
+import { reportLoss } from "./async-logging.js";
 import {
   activeIdOf,
   type CreateExperimentOptions,
   MlflowClient,
   type SearchOptions,
 } from "./client.js";
+import type { ConnectionOptions } from "./connection.js";
 import type { Experiment, Metric, ModelVersion, Page, Run, RunStatus } from "./entities.js";
-import { hasCode, invalidParameter, MlflowError } from "./errors.js";
+import { AsyncLoggingError, hasCode, invalidParameter, MlflowError } from "./errors.js";
 import {
   bytesArtifact,
   dictArtifact,
@@ -30,8 +32,10 @@ import {
   tagsWrite,
   tagWrite,
   textArtifact,
+  type WriteOptions,
+  type Written,
 } from "./run-writes.js";
-import { explicitRegistryUri, getTrackingUri } from "./store-uri.js";
+import { connectionTo, explicitRegistryUri, getTrackingUri } from "./store-uri.js";
 import {
   checkExperimentId,
   checkExperimentName,
@@ -89,15 +93,22 @@ const START_OPTIONS = [
 
 // ── where things go ──────────────────────────────────────────────────────────────────────────────
 
-const clients = new Map<string, MlflowClient>();
+interface KnownClient {
+  readonly client: MlflowClient;
+  /** How its stores are reached, as it was said when their URIs were set. */
+  readonly connections: readonly ConnectionOptions[];
+}
+
+const clients = new Map<string, KnownClient>();
 
 function clientFor(trackingUri: string): MlflowClient {
   const registryUri = explicitRegistryUri();
   const key = JSON.stringify([trackingUri, registryUri]);
+  const connections = [trackingUri, registryUri ?? trackingUri].map(connectionTo);
   const known = clients.get(key);
-  if (known !== undefined) return known;
+  if (known?.connections.every((own, index) => own === connections[index])) return known.client;
   const client = new MlflowClient({ trackingUri });
-  clients.set(key, client);
+  clients.set(key, { client, connections });
   for (const oldest of clients.keys()) {
     if (clients.size <= MAX_CLIENTS) break;
     clients.delete(oldest);
@@ -403,9 +414,13 @@ export async function withRun<T>(
   let result: T;
   try {
     result = await frames.run(frame, () => callback(run));
+    // What the body logged without waiting is part of what it did.
+    await frame.client.flushAsyncLogging(run.info.runId);
   } catch (error) {
     // The program's own error matters more than a store that cannot note it.
-    await endWithInner(frame, "FAILED").catch(() => {});
+    await endWithInner(frame, "FAILED").catch((failure: unknown) => {
+      if (failure instanceof AsyncLoggingError) reportLoss(failure);
+    });
     throw error;
   }
   await endWithInner(frame, "FINISHED");
@@ -451,7 +466,9 @@ function refuseAfterCallback(): void {
 }
 
 /** Checks, then writes to the active run; starts one when there is none, as Python does. */
-function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
+function log<Options extends WriteOptions>(
+  prepare: () => RunWrite | Promise<RunWrite>,
+): Promise<Written<Options>> {
   // Not an async function, for the same reason as `startRun`.
   try {
     const write = prepare();
@@ -464,44 +481,61 @@ function log(prepare: () => RunWrite | Promise<RunWrite>): Promise<void> {
   }
 }
 
-async function writeTo(frame: Frame, write: RunWrite | Promise<RunWrite>): Promise<void> {
+async function writeTo<Options extends WriteOptions>(
+  frame: Frame,
+  write: RunWrite | Promise<RunWrite>,
+): Promise<Written<Options>> {
   const ready = await write;
   const { info } = frame.run ?? (await frame.started);
-  await frame.client.write(info.runId, ready);
+  return frame.client.write(info.runId, ready);
 }
 
 /** The last argument is the step, or `{ step, timestamp }`. NaN and the infinities are allowed. */
-export function logMetric(
+export function logMetric<const Options extends MetricOptions>(
   key: string,
   value: number,
-  options?: MetricOptions | number,
-): Promise<void> {
+  options?: Options | number,
+): Promise<Written<Options>> {
   return log(() => metricWrite(key, value, options));
 }
 
 /** Several metrics of one moment, in as few requests as MLflow's limits allow. */
-export function logMetrics(
+export function logMetrics<const Options extends MetricOptions>(
   metrics: Readonly<Record<string, number>>,
-  options?: MetricOptions | number,
-): Promise<void> {
+  options?: Options | number,
+): Promise<Written<Options>> {
   return log(() => metricsWrite(metrics, options));
 }
 
 /** A param is written once: another value for the same name is refused. */
-export function logParam(key: string, value: LoggableValue): Promise<void> {
-  return log(() => paramWrite(key, value));
+export function logParam<const Options extends WriteOptions>(
+  key: string,
+  value: LoggableValue,
+  options?: Options,
+): Promise<Written<Options>> {
+  return log(() => paramWrite(key, value, options));
 }
 
-export function logParams(params: Readonly<Record<string, LoggableValue>>): Promise<void> {
-  return log(() => paramsWrite(params));
+export function logParams<const Options extends WriteOptions>(
+  params: Readonly<Record<string, LoggableValue>>,
+  options?: Options,
+): Promise<Written<Options>> {
+  return log(() => paramsWrite(params, options));
 }
 
-export function setTag(key: string, value: LoggableValue): Promise<void> {
-  return log(() => tagWrite(key, value));
+export function setTag<const Options extends WriteOptions>(
+  key: string,
+  value: LoggableValue,
+  options?: Options,
+): Promise<Written<Options>> {
+  return log(() => tagWrite(key, value, options));
 }
 
-export function setTags(tags: Readonly<Record<string, LoggableValue>>): Promise<void> {
-  return log(() => tagsWrite(tags));
+export function setTags<const Options extends WriteOptions>(
+  tags: Readonly<Record<string, LoggableValue>>,
+  options?: Options,
+): Promise<Written<Options>> {
+  return log(() => tagsWrite(tags, options));
 }
 
 export function deleteTag(key: string): Promise<void> {

@@ -1,5 +1,10 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
 export {
+  type AsyncLoggingOptions,
+  enableAsyncLogging,
+  flushAsyncLogging,
+} from "./async-logging.js";
+export {
   type CreateExperimentOptions,
   type CreateModelVersionOptions,
   type CreateRegisteredModelOptions,
@@ -9,6 +14,7 @@ export {
   type SearchOptions,
   type ViewType,
 } from "./client.js";
+export type { ConnectionOptions, RequestHeaders } from "./connection.js";
 export type {
   ArtifactInfo,
   Experiment,
@@ -23,7 +29,14 @@ export type {
   RunInfo,
   RunStatus,
 } from "./entities.js";
-export { MlflowError, type MlflowErrorDetails } from "./errors.js";
+export {
+  AsyncLoggingError,
+  type LostWrites,
+  MlflowError,
+  type MlflowErrorCode,
+  type MlflowErrorDetails,
+  UnknownOutcomeError,
+} from "./errors.js";
 export {
   type ActiveRun,
   activeRun,
@@ -65,7 +78,15 @@ export {
   interceptorCount,
   type StoreCall,
 } from "./interceptor.js";
-export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
+export type { RunOperations } from "./logging-queue.js";
+export type {
+  BatchOfWrites,
+  MetricOptions,
+  MetricPoint,
+  MetricTime,
+  WriteOptions,
+  Written,
+} from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
 export type { LoggableValue } from "./validation.js";

@@ -1,48 +1,31 @@
 // A store behind an MLflow server: its REST interface over fetch.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import {
+  type ConnectionOptions,
+  type ConnectionSettings,
+  checkHeaders,
+  connectionSettings,
+  type RequestHeaders,
+} from "./connection.js";
+import { authorization, type UriCredentials } from "./credentials.js";
 import { numberToMessage } from "./entities.js";
 import { MlflowError, reasonOf } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
-import { delayBeforeRetry, type Failure, type RetrySettings, retrySettings } from "./retry.js";
-import { type Endpoint, uploadArtifact } from "./spec.js";
-import { withoutCredentials } from "./store-uri.js";
+import {
+  type Answer,
+  AttemptFailure,
+  errorOf,
+  errorWithoutAnswer,
+  type FailureKind,
+  failureKind,
+  messageOf,
+} from "./rest-errors.js";
+import { delayBeforeRetry, type Failure, leavesDoubt } from "./retry.js";
+import { type Endpoint, type Repeatable, uploadArtifact } from "./spec.js";
 import type { ArtifactContent, Store } from "./stores.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
 const answered = new Set<string>();
-
-/** Causes of a failed fetch after which the server cannot have seen the request. */
-const UNCONNECTED_CODES: readonly string[] = [
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "ERR_SSL_WRONG_VERSION_NUMBER",
-  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
-];
-
-/** MLflow's names for the statuses of answers that carry no name (mlflow/exceptions.py). */
-const CODE_OF_STATUS: Readonly<Record<number, string>> = {
-  400: "BAD_REQUEST",
-  401: "UNAUTHENTICATED",
-  403: "PERMISSION_DENIED",
-  404: "ENDPOINT_NOT_FOUND",
-  409: "RESOURCE_CONFLICT",
-  429: "REQUEST_LIMIT_EXCEEDED",
-  501: "NOT_IMPLEMENTED",
-  503: "TEMPORARILY_UNAVAILABLE",
-  504: "DEADLINE_EXCEEDED",
-};
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-  readonly retryAfter: string | null;
-  readonly location: string | null;
-}
 
 interface RequestBody {
   readonly contentType: string;
@@ -50,51 +33,43 @@ interface RequestBody {
   readonly open: (onProgress: () => void) => BodyInit;
 }
 
-/** Why an attempt had no answer; `blocked`: fetch does not even try a port such as 9. */
-type FailureKind = "unconnected" | "blocked" | "broken" | "timeout" | "local";
-
-/** How one attempt ended without an answer. */
-class AttemptFailure {
-  constructor(
-    readonly kind: FailureKind,
-    readonly cause: unknown,
-  ) {}
+/** Where a server is, and who its URI says one is. */
+export interface RestLocation extends UriCredentials {
+  /** Base address without credentials and trailing slash. */
+  readonly uri: string;
 }
 
 export class RestStore implements Store {
   readonly uri: string;
   // Private to the object, so that printing a store shows no password.
-  readonly #username: string | undefined;
-  readonly #password: string | undefined;
+  readonly #credentials: UriCredentials;
+  readonly #connection: ConnectionOptions;
 
-  /**
-   * `uri`: base address without credentials and trailing slash. User name and password, when the
-   * address carried them, win over `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN`.
-   */
-  constructor(uri: string, username: string | undefined, password: string | undefined) {
-    this.uri = uri;
-    this.#username = username;
-    this.#password = password;
+  /** `connection`: checked options; what they leave out is the environment's. */
+  constructor(location: RestLocation, connection: ConnectionOptions = {}) {
+    this.uri = location.uri;
+    this.#credentials = location;
+    this.#connection = connection;
   }
 
   /** The same server's interface under another authority (`host:port`), for its artifacts. */
   onHost(authority: string): RestStore {
     const base = new URL(this.uri);
     const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return new RestStore(uri, this.#username, this.#password);
+    return new RestStore({ ...this.#credentials, uri }, this.#connection);
   }
 
   async perform(call: StoreCall, endpoint: Endpoint<never, unknown>): Promise<unknown> {
     const { body } = call;
     if (call.method === "GET") {
-      return this.#message(await this.#send(call, call.path + queryOf(body), true), call);
+      return messageOf(await this.#send(call, call.path + queryOf(body), true), call, this.uri);
     }
     const json = JSON.stringify(body, (_key, value: unknown) =>
       typeof value === "number" ? numberToMessage(value) : value,
     );
     const requestBody: RequestBody = { contentType: "application/json", open: () => json };
     const answer = await this.#send(call, call.path, endpoint.repeatable, requestBody);
-    return this.#message(answer, call);
+    return messageOf(answer, call, this.uri);
   }
 
   /** Sends one file; memory stays constant when it comes from disk. */
@@ -109,30 +84,34 @@ export class RestStore implements Store {
             open: (onProgress) => openFile(source.localPath, sizeBytes, onProgress),
           };
     const answer = await this.#send(call, call.path, uploadArtifact.repeatable, requestBody);
-    if (answer.status !== 200) throw this.#errorOf(answer, call);
+    if (answer.status !== 200) throw errorOf(answer, call, this.uri);
     return {};
   }
 
   async #send(
     call: StoreCall,
     pathAndQuery: string,
-    repeatable: boolean,
+    repeatable: Repeatable,
     body?: RequestBody,
   ): Promise<Answer> {
-    const settings = retrySettings();
+    const settings = connectionSettings(this.#connection);
+    const fetchFrom = await this.#transport(settings);
+    let inDoubt = false;
     for (let attempt = 1; ; attempt++) {
+      const headers = await this.#headers(call);
       let failure: Failure;
       let outcome: Answer | AttemptFailure;
       try {
-        outcome = await this.#attempt(call, pathAndQuery, settings, body);
+        const answer = await this.#attempt(call, pathAndQuery, settings, fetchFrom, headers, body);
+        outcome = { ...answer, inDoubt };
       } catch (error) {
         if (!(error instanceof AttemptFailure)) throw error;
         outcome = error;
       }
       if (outcome instanceof AttemptFailure) {
-        const { kind } = outcome;
+        const kind: FailureKind = outcome.kind;
         if (kind !== "unconnected" && kind !== "broken") {
-          throw this.#failed(outcome, call, settings);
+          throw errorWithoutAnswer(outcome, call, this.uri, settings, inDoubt);
         }
         failure =
           kind === "unconnected"
@@ -145,19 +124,41 @@ export class RestStore implements Store {
       }
       const delay = delayBeforeRetry(failure, attempt, repeatable, settings);
       if (delay === undefined) {
-        if (outcome instanceof AttemptFailure) throw this.#failed(outcome, call, settings);
-        return outcome;
+        if (!(outcome instanceof AttemptFailure)) return outcome;
+        throw errorWithoutAnswer(outcome, call, this.uri, settings, inDoubt);
       }
+      inDoubt ||=
+        failure.kind === "broken" || (failure.kind === "status" && leavesDoubt(failure.status));
       await new Promise((resolve) => setTimeout(resolve, delay));
+    }
+  }
+
+  /** What sends: the global `fetch`, unless certificates or a proxy need another. */
+  async #transport(settings: ConnectionSettings): Promise<typeof fetch | undefined> {
+    const { openTransport } = currentRuntime();
+    const { insecureTls, serverCertPath, clientCertPath } = settings;
+    const ownTls = insecureTls || serverCertPath !== undefined || clientCertPath !== undefined;
+    if (openTransport === undefined && ownTls) {
+      throw new MlflowError(
+        "NOT_IMPLEMENTED",
+        "In this runtime fetch decides about certificates by itself; leave out insecureTls, serverCertPath and clientCertPath.",
+      );
+    }
+    try {
+      return await openTransport?.(this.uri, { insecureTls, serverCertPath, clientCertPath });
+    } catch (error) {
+      throw new MlflowError("INVALID_STATE", reasonOf(error), { cause: error });
     }
   }
 
   async #attempt(
     call: StoreCall,
     pathAndQuery: string,
-    settings: RetrySettings,
+    settings: ConnectionSettings,
+    fetchFrom: typeof fetch | undefined,
+    headers: Record<string, string>,
     body: RequestBody | undefined,
-  ): Promise<Answer> {
+  ): Promise<Omit<Answer, "inDoubt">> {
     const abort = new AbortController();
     let timedOut = false;
     const startTimer = (): ReturnType<typeof setTimeout> =>
@@ -172,7 +173,6 @@ export class RestStore implements Store {
       timer = startTimer();
     };
     try {
-      const headers = this.#headers();
       const init: RequestInit & { duplex?: "half" } = {
         method: call.method,
         headers,
@@ -189,7 +189,7 @@ export class RestStore implements Store {
         init.body = opened(body, onProgress);
       }
       // Looked up at each call, so that instrumentation of the global fetch sees this client too.
-      const response = await globalThis.fetch(this.uri + pathAndQuery, init);
+      const response = await (fetchFrom ?? globalThis.fetch)(this.uri + pathAndQuery, init);
       onProgress();
       return {
         status: response.status,
@@ -206,104 +206,34 @@ export class RestStore implements Store {
     }
   }
 
-  #headers(): Record<string, string> {
-    const username = this.#username ?? environmentVariable("MLFLOW_TRACKING_USERNAME");
-    const password = this.#password ?? environmentVariable("MLFLOW_TRACKING_PASSWORD");
-    const token = environmentVariable("MLFLOW_TRACKING_TOKEN");
-    if (username !== undefined && password !== undefined) {
-      const bytes = new TextEncoder().encode(`${username}:${password}`);
-      return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+  async #customHeaders(): Promise<RequestHeaders> {
+    const { headers = {} } = this.#connection;
+    if (typeof headers !== "function") return headers;
+    let custom: RequestHeaders;
+    try {
+      custom = await headers();
+    } catch (error) {
+      const message = `The function that gives the headers failed: ${reasonOf(error)}`;
+      throw new MlflowError("INVALID_STATE", message, { cause: error });
     }
-    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+    checkHeaders(custom);
+    return custom;
   }
 
-  /** The message in an answer: exactly status 200 and a JSON object. */
-  #message(answer: Answer, call: StoreCall): unknown {
-    if (answer.status !== 200) throw this.#errorOf(answer, call);
-    const message = jsonObject(answer.text);
-    if (message === undefined) {
-      throw new MlflowError(
-        "INVALID_RESPONSE",
-        `${call.method} ${this.uri}${call.path} answered with something that is not MLflow's JSON: ${excerpt(answer.text)}. Is '${this.uri}' the address of an MLflow server?`,
-        { status: answer.status },
-      );
+  /** Names in lower case, so that what the client itself sends replaces what was given. */
+  async #headers(call: StoreCall): Promise<Record<string, string>> {
+    const { workspace = environmentVariable("MLFLOW_WORKSPACE") } = this.#connection;
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(await this.#customHeaders())) {
+      headers[name.toLowerCase()] = value;
     }
-    return message;
-  }
-
-  #errorOf(answer: Answer, call: StoreCall): MlflowError {
-    const { status } = answer;
-    const message = jsonObject(answer.text);
-    const errorCode = typeof message?.error_code === "string" ? message.error_code : undefined;
-    if (errorCode !== undefined) {
-      return new MlflowError(errorCode, `${errorCode}: ${String(message?.message ?? "")}`, {
-        status,
-        errorCode,
-      });
+    // Calls about workspaces name theirs in the path.
+    if (workspace !== undefined && !call.route.includes("/mlflow/workspaces")) {
+      headers["x-mlflow-workspace"] = workspace;
     }
-    const where = `${call.method} ${this.uri}${call.path}`;
-    if (status < 400) {
-      const { location } = answer;
-      const target = location === null ? "" : ` (redirect to ${withoutCredentials(location)})`;
-      return new MlflowError(
-        "INVALID_RESPONSE",
-        `${where} answered with status ${status}${target}, where MLflow answers 200. Set the tracking URI to the server's final address.`,
-        { status },
-      );
-    }
-    const advice =
-      status === 401 || status === 403
-        ? " Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and check that the server allows this host name (--allowed-hosts)."
-        : status === 404
-          ? ` Is '${this.uri}' the address of an MLflow server, with its path prefix?`
-          : "";
-    return new MlflowError(
-      CODE_OF_STATUS[status] ?? (status < 500 ? "BAD_REQUEST" : "INTERNAL_ERROR"),
-      `${where} failed with status ${status}: ${excerpt(answer.text)}.${advice}`,
-      { status },
-    );
-  }
-
-  #protocolAdvice(cause: unknown): string {
-    const speaksPlainly = codesOf(cause).some((code) => code.startsWith("ERR_SSL_"));
-    return speaksPlainly ? " It does not speak TLS: try http:// instead of https://." : "";
-  }
-
-  #failed(failure: AttemptFailure, call: StoreCall, settings: RetrySettings): MlflowError {
-    const { cause } = failure;
-    const where = `${call.method} ${call.path}`;
-    switch (failure.kind) {
-      case "timeout":
-        return new MlflowError(
-          "TIMEOUT",
-          `The MLflow server at ${this.uri} did not answer ${where} within ${settings.timeoutMs / 1000} s. It may have been carried out. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
-          { cause },
-        );
-      case "local":
-        return new MlflowError(
-          "INVALID_STATE",
-          `${where} could not be sent: ${causeText(cause)}. A file must not change while it is uploaded.`,
-          { cause },
-        );
-      case "unconnected":
-        return new MlflowError(
-          "SERVER_UNREACHABLE",
-          `No MLflow server answers at ${this.uri} (${causeText(cause)}).${this.#protocolAdvice(cause)} Start one with 'mlflow server --host 127.0.0.1 --port 5000', or set MLFLOW_TRACKING_URI to where it runs.`,
-          { cause },
-        );
-      case "blocked":
-        return new MlflowError(
-          "SERVER_UNREACHABLE",
-          `No request can be sent to ${this.uri}: fetch refuses its port, which belongs to another protocol (bad port). Run the MLflow server on another one, such as 5000.`,
-          { cause },
-        );
-      case "broken":
-        return new MlflowError(
-          "SERVER_UNREACHABLE",
-          `The connection to the MLflow server at ${this.uri} broke during ${where} (${causeText(cause)}). It may have been carried out.`,
-          { cause },
-        );
-    }
+    const identity = authorization(this.#connection, this.#credentials);
+    if (identity !== undefined) headers.authorization = identity;
+    return headers;
   }
 }
 
@@ -335,53 +265,4 @@ function queryOf(body: Readonly<Record<string, unknown>>): string {
   }
   const text = query.toString();
   return text === "" ? "" : `?${text}`;
-}
-
-function jsonObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function excerpt(text: string): string {
-  const words = text.replace(/\s+/g, " ").trim();
-  return words === "" ? "(empty)" : JSON.stringify(words.slice(0, 200));
-}
-
-/** An error and what caused it, outermost first. */
-function* causesOf(error: unknown): Generator<{ code?: unknown; message?: unknown }> {
-  let current = error;
-  // A chain of causes that never ends is nobody's intention.
-  for (let depth = 0; depth < 10 && typeof current === "object" && current !== null; depth++) {
-    yield current;
-    current = (current as { cause?: unknown }).cause;
-  }
-}
-
-/** The error codes along an error's chain of causes. */
-function codesOf(error: unknown): string[] {
-  return [...causesOf(error)].flatMap(({ code }) => (typeof code === "string" ? [code] : []));
-}
-
-function isBadPort(error: unknown): boolean {
-  return [...causesOf(error)].some(({ message }) => message === "bad port");
-}
-
-function failureKind(error: unknown): Exclude<FailureKind, "timeout"> {
-  if (isBadPort(error)) return "blocked";
-  const codes = codesOf(error);
-  if (codes.some((code) => UNCONNECTED_CODES.includes(code))) return "unconnected";
-  const isLocal = (code: string): boolean =>
-    code === "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH" || code === "ENOENT" || code === "EACCES";
-  return codes.some(isLocal) ? "local" : "broken";
-}
-
-function causeText(cause: unknown): string {
-  const codes = codesOf(cause);
-  return codes.length > 0 ? codes.join(", ") : reasonOf(cause);
 }

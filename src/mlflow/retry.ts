@@ -1,7 +1,7 @@
 // When a failed request to a server is sent again, and after what delay.
-// Source: mlflow/utils/request_utils.py and mlflow/environment_variables.py (3.17).
-import { environmentVariable } from "../runtime/capabilities.js";
-import { MlflowError } from "./errors.js";
+// Source: mlflow/utils/request_utils.py (3.17), whose delays are those of urllib3's Retry.
+import type { ConnectionSettings } from "./connection.js";
+import type { Repeatable } from "./spec.js";
 
 /** Statuses that pass by themselves; the same list as Python's client. */
 const TRANSIENT_STATUSES: readonly number[] = [408, 429, 500, 502, 503, 504];
@@ -14,42 +14,6 @@ const LONGEST_DELAY_MS = 120_000;
 const FIRST_CONTACT_RETRIES = 2;
 const FIRST_CONTACT_DELAY_MS = 200;
 
-export interface RetrySettings {
-  /** Attempts after the first. */
-  readonly maxRetries: number;
-  /** Seconds that the delays grow from. */
-  readonly backoffFactor: number;
-  /** Milliseconds without progress after which a request counts as hanging. */
-  readonly timeoutMs: number;
-}
-
-/**
- * From the environment, as Python's client: `MLFLOW_HTTP_REQUEST_MAX_RETRIES` (0 to 10, default 7),
- * `MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR` (0 to 120, default 2),
- * `MLFLOW_HTTP_REQUEST_TIMEOUT` (seconds above 0, default 120).
- * Throws MlflowError `INVALID_PARAMETER_VALUE`.
- */
-export function retrySettings(): RetrySettings {
-  return {
-    maxRetries: numberVariable("MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7, 0, 10),
-    backoffFactor: numberVariable("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2, 0, 120),
-    timeoutMs: 1000 * numberVariable("MLFLOW_HTTP_REQUEST_TIMEOUT", 120, 0.001, 86_400),
-  };
-}
-
-function numberVariable(name: string, byDefault: number, least: number, most: number): number {
-  const text = environmentVariable(name);
-  if (text === undefined) return byDefault;
-  const value = Number(text);
-  if (!(value >= least && value <= most)) {
-    throw new MlflowError(
-      "INVALID_PARAMETER_VALUE",
-      `Invalid value '${text}' for the environment variable ${name}: pass a number from ${least} to ${most}.`,
-    );
-  }
-  return value;
-}
-
 /** Why an attempt failed, as far as sending it again is concerned. */
 export type Failure =
   /** The server answered with an error. */
@@ -59,6 +23,11 @@ export type Failure =
   /** The connection broke: the server may have carried the request out. */
   | { readonly kind: "broken" };
 
+/** May a server that answers with this status have carried the request out? */
+export function leavesDoubt(status: number): boolean {
+  return TRANSIENT_STATUSES.includes(status) && !REFUSAL_STATUSES.includes(status);
+}
+
 /**
  * Milliseconds to wait before the next attempt, or undefined when there should be none.
  * `attempt` counts from 1; `repeatable` as the endpoint says.
@@ -66,34 +35,32 @@ export type Failure =
 export function delayBeforeRetry(
   failure: Failure,
   attempt: number,
-  repeatable: boolean,
-  settings: RetrySettings,
+  repeatable: Repeatable,
+  settings: ConnectionSettings,
 ): number | undefined {
   if (attempt > settings.maxRetries) return undefined;
   switch (failure.kind) {
     case "status": {
-      const retriable = repeatable ? TRANSIENT_STATUSES : REFUSAL_STATUSES;
+      const retriable = repeatable === false ? REFUSAL_STATUSES : TRANSIENT_STATUSES;
       if (!retriable.includes(failure.status)) return undefined;
-      const asked = retryAfterMs(failure.retryAfter);
+      const asked = settings.respectRetryAfter ? retryAfterMs(failure.retryAfter) : undefined;
       if (asked === undefined) return backoffMs(attempt, settings);
       return asked <= LONGEST_RETRY_AFTER_MS ? asked : undefined;
     }
     case "unconnected":
       if (failure.serverAnsweredBefore) return backoffMs(attempt, settings);
       if (attempt > FIRST_CONTACT_RETRIES) return undefined;
-      return jittered(FIRST_CONTACT_DELAY_MS * attempt);
+      // Half of it is random, so that many clients do not come back at the same moment.
+      return FIRST_CONTACT_DELAY_MS * attempt * (0.5 + Math.random() / 2);
     case "broken":
-      return repeatable ? backoffMs(attempt, settings) : undefined;
+      return repeatable === false ? undefined : backoffMs(attempt, settings);
   }
 }
 
-function backoffMs(attempt: number, settings: RetrySettings): number {
-  return jittered(Math.min(LONGEST_DELAY_MS, settings.backoffFactor * 1000 * 2 ** (attempt - 2)));
-}
-
-/** Half of the delay is random, so that many clients do not come back at the same moment. */
-function jittered(delayMs: number): number {
-  return delayMs * (0.5 + Math.random() / 2);
+/** The first retry comes after the random part alone, then the delays double. */
+function backoffMs(attempt: number, settings: ConnectionSettings): number {
+  const grown = attempt === 1 ? 0 : settings.backoffFactorMs * 2 ** (attempt - 1);
+  return Math.min(LONGEST_DELAY_MS, grown + Math.random() * settings.backoffJitterMs);
 }
 
 /** `Retry-After` in milliseconds: seconds or an HTTP date. */

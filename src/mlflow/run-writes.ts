@@ -1,9 +1,10 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
-import { splitIntoBatches } from "./batches.js";
+import { type BatchContent, NO_CONTENT, splitIntoBatches } from "./batches.js";
 import { numberToMessage } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
+import type { RunOperations } from "./logging-queue.js";
 import type { KeyValueMessage, MetricMessage } from "./spec.js";
 import * as spec from "./spec.js";
 import { type ArtifactContent, callStore, type Store, writeArtifact } from "./stores.js";
@@ -33,18 +34,38 @@ export interface ArtifactRoot {
 }
 
 /** A checked write that lacks nothing but its run. */
-export type RunWrite = (target: RunTarget) => Promise<void>;
+export interface RunWrite {
+  (target: RunTarget): Promise<void>;
+  /** What it writes, when that can share a request with others. */
+  readonly content?: BatchContent;
+  /** What the call said about waiting for the store. */
+  readonly synchronous?: boolean | undefined;
+}
+
+/** How metrics, params and tags are written. */
+export interface WriteOptions {
+  /** `false` does not wait for the store; see `enableAsyncLogging`, which decides when left out. */
+  readonly synchronous?: boolean | undefined;
+}
+
+/** What a write resolves to: a handle where the call says that it does not wait for the store. */
+export type Written<Options extends WriteOptions> = Options extends { readonly synchronous: false }
+  ? RunOperations
+  : // biome-ignore lint/suspicious/noConfusingVoidType: it stands in a Promise, as what nobody reads.
+    void;
 
 /** When a metric was measured. */
-export interface MetricOptions {
+export interface MetricTime {
   /** Whole number, 0 when left out. */
   readonly step?: number | undefined;
   /** Milliseconds since the epoch, now when left out. */
   readonly timestamp?: number | undefined;
 }
 
+export interface MetricOptions extends MetricTime, WriteOptions {}
+
 /** One point of a metric, to be logged in a batch. */
-export interface MetricPoint extends MetricOptions {
+export interface MetricPoint extends MetricTime {
   readonly key: string;
   readonly value: number;
 }
@@ -65,8 +86,30 @@ function metricMessage(point: MetricPoint, now: number) {
 function metricOptions(options: MetricOptions | number | undefined): MetricOptions {
   if (options === undefined) return {};
   if (typeof options === "number") return { step: options };
-  checkOptions("metric options", options, ["step", "timestamp"]);
+  checkOptions("metric options", options, ["step", "timestamp", "synchronous"]);
+  checkSynchronous(options);
   return options;
+}
+
+function checkSynchronous({ synchronous }: WriteOptions): void {
+  if (synchronous !== undefined && typeof synchronous !== "boolean") {
+    throw invalidParameter("synchronous", synchronous, "pass true or false.");
+  }
+}
+
+function synchronousOf(options: WriteOptions | undefined): boolean | undefined {
+  if (options === undefined) return undefined;
+  checkOptions("write options", options, ["synchronous"]);
+  checkSynchronous(options);
+  return options.synchronous;
+}
+
+function queueable(
+  content: Partial<BatchContent>,
+  synchronous: boolean | undefined,
+  write: (target: RunTarget) => Promise<void>,
+): RunWrite {
+  return Object.assign(write, { content: { ...NO_CONTENT, ...content }, synchronous });
 }
 
 function paramMessages(params: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {
@@ -91,26 +134,27 @@ export function metricWrite(
   value: number,
   options?: MetricOptions | number,
 ): RunWrite {
-  const message = metricMessage({ ...metricOptions(options), key, value }, Date.now());
-  return async ({ store, runId }) => {
+  const { step, timestamp, synchronous } = metricOptions(options);
+  const message = metricMessage({ key, value, step, timestamp }, Date.now());
+  return queueable({ metrics: [message] }, synchronous, async ({ store, runId }) => {
     await callStore(store, spec.logMetric, { run_id: runId, ...message });
-  };
+  });
 }
 
-export function paramWrite(key: string, value: LoggableValue): RunWrite {
+export function paramWrite(key: string, value: LoggableValue, options?: WriteOptions): RunWrite {
   checkParamKey(key);
-  const text = paramValue(key, value);
-  return async ({ store, runId }) => {
-    await callStore(store, spec.logParam, { run_id: runId, key, value: text });
-  };
+  const message = { key, value: paramValue(key, value) };
+  return queueable({ params: [message] }, synchronousOf(options), async ({ store, runId }) => {
+    await callStore(store, spec.logParam, { run_id: runId, ...message });
+  });
 }
 
-export function tagWrite(key: string, value: LoggableValue): RunWrite {
+export function tagWrite(key: string, value: LoggableValue, options?: WriteOptions): RunWrite {
   checkTagKey(key);
-  const text = tagValue(key, value);
-  return async ({ store, runId }) => {
-    await callStore(store, spec.setTag, { run_id: runId, key, value: text });
-  };
+  const message = { key, value: tagValue(key, value) };
+  return queueable({ tags: [message] }, synchronousOf(options), async ({ store, runId }) => {
+    await callStore(store, spec.setTag, { run_id: runId, ...message });
+  });
 }
 
 export function tagRemoval(key: string): RunWrite {
@@ -124,15 +168,17 @@ function messagesWrite(
   metrics: readonly MetricMessage[],
   params: readonly KeyValueMessage[],
   tags: readonly KeyValueMessage[],
+  synchronous: boolean | undefined,
 ): RunWrite {
-  return async ({ store, runId }) => {
-    for (const request of splitIntoBatches(runId, { metrics, params, tags })) {
+  const content = { metrics, params, tags };
+  return queueable(content, synchronous, async ({ store, runId }) => {
+    for (const request of splitIntoBatches(runId, content)) {
       await callStore(store, spec.logBatch, request);
     }
-  };
+  });
 }
 
-export function batchWrite(batch: BatchOfWrites): RunWrite {
+export function batchWrite(batch: BatchOfWrites, options?: WriteOptions): RunWrite {
   checkOptions("logBatch", batch, ["metrics", "params", "tags"]);
   const { metrics = [], params = {}, tags = {} } = batch;
   if (!Array.isArray(metrics)) {
@@ -143,7 +189,8 @@ export function batchWrite(batch: BatchOfWrites): RunWrite {
     checkOptions("metrics", point, ["key", "value", "step", "timestamp"]);
     return metricMessage(point, now);
   });
-  return messagesWrite(points, paramMessages(params), tagMessages(tags));
+  const synchronous = synchronousOf(options);
+  return messagesWrite(points, paramMessages(params), tagMessages(tags), synchronous);
 }
 
 export function metricsWrite(
@@ -151,20 +198,26 @@ export function metricsWrite(
   options?: MetricOptions | number,
 ): RunWrite {
   checkRecord("metrics", metrics);
-  const when = metricOptions(options);
+  const { step, timestamp, synchronous } = metricOptions(options);
   const now = Date.now();
   const points = Object.entries(metrics).map(([key, value]) =>
-    metricMessage({ ...when, key, value }, now),
+    metricMessage({ key, value, step, timestamp }, now),
   );
-  return messagesWrite(points, [], []);
+  return messagesWrite(points, [], [], synchronous);
 }
 
-export function paramsWrite(params: Readonly<Record<string, LoggableValue>>): RunWrite {
-  return messagesWrite([], paramMessages(params), []);
+export function paramsWrite(
+  params: Readonly<Record<string, LoggableValue>>,
+  options?: WriteOptions,
+): RunWrite {
+  return messagesWrite([], paramMessages(params), [], synchronousOf(options));
 }
 
-export function tagsWrite(tags: Readonly<Record<string, LoggableValue>>): RunWrite {
-  return messagesWrite([], [], tagMessages(tags));
+export function tagsWrite(
+  tags: Readonly<Record<string, LoggableValue>>,
+  options?: WriteOptions,
+): RunWrite {
+  return messagesWrite([], [], tagMessages(tags), synchronousOf(options));
 }
 
 function artifactWrite(artifactPath: string, content: ArtifactContent): RunWrite {

@@ -3,12 +3,18 @@
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
+/**
+ * May a call be sent again when its first outcome is unknown? `true`: twice leaves the store as once.
+ * `"by name"`: it creates something of a unique name, so that the second is refused. `false`: twice
+ * makes two.
+ */
+export type Repeatable = boolean | "by name";
+
 /** One REST endpoint; the type parameters are its request and response messages. */
 export interface Endpoint<Request extends object, Response> {
   readonly method: HttpMethod;
   readonly route: string;
-  /** True when sending it twice leaves the store as sending it once: such a call may be retried. */
-  readonly repeatable: boolean;
+  readonly repeatable: Repeatable;
   /** Ties the message types to the constant; never present at run time. */
   readonly messages?: (request: Request) => Response;
 }
@@ -16,7 +22,7 @@ export interface Endpoint<Request extends object, Response> {
 function endpoint<Request extends object, Response = Empty>(
   method: HttpMethod,
   route: string,
-  repeatable = true,
+  repeatable: Repeatable = true,
 ): Endpoint<Request, Response> {
   return { method, route, repeatable };
 }
@@ -115,7 +121,7 @@ export const createExperiment = endpoint<
     tags: readonly KeyValueMessage[];
   }>,
   { readonly experiment_id?: string }
->("POST", `${TRACKING}/experiments/create`, false);
+>("POST", `${TRACKING}/experiments/create`, "by name");
 export const getExperiment = endpoint<ExperimentId, { readonly experiment?: ExperimentMessage }>(
   "GET",
   `${TRACKING}/experiments/get`,
@@ -193,7 +199,7 @@ export const uploadArtifact = endpoint<Empty>("PUT", "/api/2.0/mlflow-artifacts/
 export const createRegisteredModel = endpoint<
   ModelName & Optional<{ tags: readonly KeyValueMessage[]; description: string }>,
   ModelResponse
->("POST", `${TRACKING}/registered-models/create`, false);
+>("POST", `${TRACKING}/registered-models/create`, "by name");
 export const getRegisteredModel = endpoint<ModelName, ModelResponse>(
   "GET",
   `${TRACKING}/registered-models/get`,

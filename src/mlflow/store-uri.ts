@@ -1,15 +1,16 @@
 // Which kind of store a tracking or registry URI names.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import { type ConnectionOptions, checkConnection } from "./connection.js";
+import type { UriCredentials } from "./credentials.js";
+import { databricksWorkspace } from "./databricks.js";
 import { MlflowError } from "./errors.js";
 
 export type StoreLocation =
-  | {
+  | (UriCredentials & {
       readonly kind: "rest";
       /** Without credentials and without a trailing slash. */
       readonly uri: string;
-      readonly username: string | undefined;
-      readonly password: string | undefined;
-    }
+    })
   | { readonly kind: "files"; readonly uri: string };
 
 /** The scheme of a URI in lower case, or undefined for a plain path (also `C:\...`). */
@@ -27,7 +28,7 @@ export function withoutCredentials(uri: string): string {
 }
 
 /**
- * Understands a tracking or registry URI: `http:`, `https:`, `file:` or a plain path.
+ * Understands a tracking or registry URI: `http:`, `https:`, `databricks`, `file:` or a plain path.
  * Throws MlflowError `INVALID_PARAMETER_VALUE` for anything else, naming the alternative.
  */
 export function locateStore(uri: string): StoreLocation {
@@ -36,8 +37,17 @@ export function locateStore(uri: string): StoreLocation {
   }
   const scheme = schemeOf(uri);
   if (scheme === "http" || scheme === "https") return restLocation(uri);
-  if (/^(databricks|databricks-uc|uc|unity-catalog)(:|$)/.test(uri)) {
-    throw unsupported(uri, "use the URI of an MLflow server, such as http://localhost:5000.");
+  const workspace = databricksWorkspace(uri);
+  if (workspace !== undefined) {
+    const { host, ...credentials } = workspace;
+    const location = restLocation(host);
+    return { ...location, ...credentials };
+  }
+  if (/^(databricks-uc|uc|unity-catalog)(:|$)/.test(uri)) {
+    throw unsupported(
+      uri,
+      "models in Unity Catalog have another interface; use databricks, or the URI of an MLflow server, such as http://localhost:5000.",
+    );
   }
   if (scheme === undefined || scheme === "file") {
     const files = currentRuntime().files;
@@ -107,13 +117,34 @@ function unsupported(uri: string, advice: string): MlflowError {
   );
 }
 
-let chosenTrackingUri: string | undefined;
-let chosenRegistryUri: string | undefined;
+interface ChosenStore {
+  readonly uri: string;
+  readonly connection: ConnectionOptions;
+}
 
-/** Sets the tracking URI of this process; checked at once. */
-export function setTrackingUri(uri: string): void {
+let chosenTracking: ChosenStore | undefined;
+let chosenRegistry: ChosenStore | undefined;
+
+function checkedChoice(where: string, uri: string, connection: ConnectionOptions): ChosenStore {
+  checkConnection(where, connection);
   locateStore(uri);
-  chosenTrackingUri = uri;
+  return { uri, connection };
+}
+
+const NO_OPTIONS: ConnectionOptions = {};
+
+/** What was said about the connection to a URI when it was set; the same object until it is set anew. */
+export function connectionTo(uri: string): ConnectionOptions {
+  if (uri === chosenTracking?.uri) return chosenTracking.connection;
+  return uri === chosenRegistry?.uri ? chosenRegistry.connection : NO_OPTIONS;
+}
+
+/**
+ * Sets the tracking URI of this process, and how it is reached; checked at once.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE`.
+ */
+export function setTrackingUri(uri: string, connection: ConnectionOptions = NO_OPTIONS): void {
+  chosenTracking = checkedChoice("setTrackingUri", uri, connection);
 }
 
 /**
@@ -121,7 +152,7 @@ export function setTrackingUri(uri: string): void {
  * where there are local files. Throws MlflowError `INVALID_PARAMETER_VALUE` when there is none.
  */
 export function getTrackingUri(): string {
-  const uri = chosenTrackingUri ?? environmentVariable("MLFLOW_TRACKING_URI");
+  const uri = chosenTracking?.uri ?? environmentVariable("MLFLOW_TRACKING_URI");
   if (uri !== undefined) return uri;
   const files = currentRuntime().files;
   if (files !== undefined) return files.toFileUri("mlruns");
@@ -131,10 +162,12 @@ export function getTrackingUri(): string {
   );
 }
 
-/** Sets the model registry's URI of this process; checked at once. */
-export function setRegistryUri(uri: string): void {
-  locateStore(uri);
-  chosenRegistryUri = uri;
+/**
+ * Sets the model registry's URI of this process, and how it is reached; checked at once.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE`.
+ */
+export function setRegistryUri(uri: string, connection: ConnectionOptions = NO_OPTIONS): void {
+  chosenRegistry = checkedChoice("setRegistryUri", uri, connection);
 }
 
 /** The registry URI in force: the one set, else `MLFLOW_REGISTRY_URI`, else the tracking URI. */
@@ -144,5 +177,5 @@ export function getRegistryUri(): string {
 
 /** The registry URI somebody asked for; undefined means the tracking URI serves. */
 export function explicitRegistryUri(): string | undefined {
-  return chosenRegistryUri ?? environmentVariable("MLFLOW_REGISTRY_URI");
+  return chosenRegistry?.uri ?? environmentVariable("MLFLOW_REGISTRY_URI");
 }

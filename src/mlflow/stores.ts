@@ -1,9 +1,10 @@
 // What a store is, which one a URI means, and the way every call to one is made.
+import type { ConnectionOptions } from "./connection.js";
 import { MlflowError } from "./errors.js";
 import { type StoreCall, throughInterceptors } from "./interceptor.js";
 import { RestStore } from "./rest-store.js";
 import { type Endpoint, uploadArtifact } from "./spec.js";
-import { locateStore, schemeOf, withoutCredentials } from "./store-uri.js";
+import { connectionTo, locateStore, schemeOf, withoutCredentials } from "./store-uri.js";
 
 /** The bytes of one artifact: in memory, or in a local file that is read as it is sent. */
 export interface ArtifactContent {
@@ -35,12 +36,13 @@ export function registerLocalStores(
   writeLocalArtifact = artifactWriter;
 }
 
-/** Opens the store a URI names. Throws MlflowError `INVALID_PARAMETER_VALUE`. */
-export function openStore(uri: string): Store {
+/**
+ * Opens the store a URI names, reached as told, else as was told when the URI was set.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE`.
+ */
+export function openStore(uri: string, connection?: ConnectionOptions): Store {
   const location = locateStore(uri);
-  if (location.kind === "rest") {
-    return new RestStore(location.uri, location.username, location.password);
-  }
+  if (location.kind === "rest") return new RestStore(location, connection ?? connectionTo(uri));
   if (createFileStore === undefined) {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",

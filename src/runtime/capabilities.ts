@@ -31,6 +31,22 @@ export interface FileAccess {
   listFiles(directory: string): Promise<string[]>;
   /** The first `sizeBytes` bytes of a file, read as they are asked for: memory stays constant. */
   openFile(path: string, sizeBytes: number): ReadableStream<Uint8Array>;
+  /**
+   * A small INI file: section → key in lower case → value. `~/` is the user's home. Undefined when
+   * nothing is there.
+   */
+  readSections?(
+    path: string,
+  ): Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
+}
+
+/** Whom a connection trusts, and how it shows who it is. */
+export interface TransportSettings {
+  readonly insecureTls: boolean;
+  /** PEM file of the authorities trusted. */
+  readonly serverCertPath: string | undefined;
+  /** PEM file of the client's own certificate and key. */
+  readonly clientCertPath: string | undefined;
 }
 
 /** One runtime's abilities; what a runtime lacks is left out. */
@@ -41,6 +57,15 @@ export interface Runtime {
   userName?(): string | undefined;
   /** Calls back when the process has nothing left to do, while it can still await. */
   beforeExit?(callback: () => Promise<void>): void;
+  /** Calls back as the process ends for good; nothing can be awaited. */
+  onExit?(callback: () => void): void;
+  /** A function that runs callbacks in the asynchronous context of this moment. */
+  captureContext?(): <R>(callback: () => R) => R;
+  /**
+   * What fetches from `url` with these settings, and through the environment's proxy. Undefined where
+   * plain `fetch` does. Rejects with the reason when something is missing for it.
+   */
+  openTransport?(url: string, settings: TransportSettings): Promise<typeof fetch> | undefined;
 }
 
 let installed: Runtime = {};

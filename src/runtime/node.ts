@@ -1,12 +1,14 @@
 // Node's abilities: AsyncLocalStorage, local files, the process.
-import { AsyncLocalStorage } from "node:async_hooks";
-import { createReadStream } from "node:fs";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
+import { createReadStream, readFileSync, statSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { userInfo } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
+import { parse } from "js-ini";
 import type { AsyncContext, FileAccess, FileStatus, Runtime } from "./capabilities.js";
+import { openTransport } from "./node-transport.js";
 
 function createAsyncContext<T>(): AsyncContext<T> {
   const storage = new AsyncLocalStorage<T>();
@@ -52,6 +54,23 @@ async function listFiles(directory: string): Promise<string[]> {
   return found.sort();
 }
 
+function readSections(path: string): Record<string, Record<string, string>> | undefined {
+  const file = path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return undefined;
+  // Only whole lines are comments: a password may hold any character.
+  const settings = { comment: ["#", ";"], autoTyping: false, nothrow: true };
+  const sections: Record<string, Record<string, string>> = {};
+  for (const [name, section] of Object.entries(parse(readFileSync(file, "utf8"), settings))) {
+    if (typeof section !== "object" || section === null) continue;
+    const entries = Object.entries(section).map(([key, value]) => [
+      key.toLowerCase(),
+      String(value),
+    ]);
+    sections[name] = Object.fromEntries(entries);
+  }
+  return sections;
+}
+
 const files: FileAccess = {
   toFileUri: (path) => pathToFileURL(resolve(path)).href,
   baseName: (path) => basename(path),
@@ -64,6 +83,7 @@ const files: FileAccess = {
     const stream = createReadStream(path, { end: Math.max(0, sizeBytes - 1) });
     return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
   },
+  readSections,
 };
 
 /** Node 20 and later; also Deno and Bun through their Node compatibility. */
@@ -81,4 +101,12 @@ export const nodeRuntime: Runtime = {
   beforeExit(callback) {
     process.on("beforeExit", () => void callback());
   },
+  onExit(callback) {
+    process.on("exit", callback);
+  },
+  captureContext() {
+    const resource = new AsyncResource("genops");
+    return (callback) => resource.runInAsyncScope(callback);
+  },
+  openTransport,
 };

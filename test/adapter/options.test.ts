@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { autoInstrumentMlflow, ConfigurationError, instrumentMlflow } from "../../src/node.js";
 import { callsOf } from "../mlflow/each-store.js";
+import { answerLikeMlflow, faultyServer } from "../mlflow/faulty-server.js";
 import { temporaryFolder } from "./workplace.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -128,4 +129,13 @@ describe("a price that is asked for", () => {
   ])("needs a real %s", (field, question) => {
     expect(refusalOf(() => adapter().calculateCost(question as never)).field).toBe(field);
   });
+});
+
+it("a tracking URI keeps the credentials that were said with it", async () => {
+  const server = await faultyServer(answerLikeMlflow);
+  mlflow.setTrackingUri(server.uri, { token: "mine" });
+  const adapter = instrumentMlflow({ trackingUri: server.uri, team: "t", project: "p" });
+  await adapter.trackMlflowRun({ experimentName: "e" }, () => {});
+  const seen = new Set(server.requests.map(({ headers }) => headers.authorization));
+  expect([...seen]).toEqual(["Bearer mine"]);
 });

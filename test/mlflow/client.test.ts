@@ -33,6 +33,7 @@ describe("the seam", () => {
 
   it("sees a call once, although the transport makes it again", async () => {
     vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.01");
     const server = await faultyServer((request) =>
       request.attempt === 1 ? { status: 503 } : answerLikeMlflow(request),
     );
@@ -44,6 +45,7 @@ describe("the seam", () => {
 
   it("sees a call that fails in the end once", async () => {
     vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.01");
     vi.stubEnv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2");
     const server = await faultyServer(() => ({ status: 503 }));
     const client = new mlflow.MlflowClient({ trackingUri: server.uri });
@@ -501,7 +503,7 @@ describe("what MLflow forbids", () => {
     const uris: (readonly [string, string])[] = [
       ["sqlite:///mlflow.db", "mlflow server --backend-store-uri"],
       ["postgresql://host/db", "mlflow server --backend-store-uri"],
-      ["databricks", "http://"],
+      ["databricks-uc", "Unity Catalog"],
       ["s3://bucket", "http://"],
       ["http://", "valid URL"],
       ["file://host/path", "file:///"],

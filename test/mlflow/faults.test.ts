@@ -12,6 +12,7 @@ const RUN_ID = "abc";
 
 beforeEach(() => {
   vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+  vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.01");
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -128,6 +129,9 @@ describe("a server that hangs", () => {
       ["MLFLOW_HTTP_REQUEST_TIMEOUT", "0"],
       ["MLFLOW_HTTP_REQUEST_MAX_RETRIES", "11"],
       ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "-1"],
+      ["MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "-1"],
+      ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "yes"],
+      ["MLFLOW_TRACKING_INSECURE_TLS", "on"],
     ] as const) {
       vi.stubEnv(name, value);
       const error = await failureOf(() => client.getRun(RUN_ID));
@@ -245,6 +249,15 @@ describe("a refusal", () => {
     expect(seen()).toHaveLength(2);
   });
 
+  it("is not waited for as long as it asks when it is not to be respected", async () => {
+    vi.stubEnv("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "false");
+    const { client, seen } = await against((attempt) =>
+      attempt === 1 ? { status: 429, headers: { "retry-after": "301" } } : FOUND,
+    );
+    await client.createRun("7");
+    expect(seen()).toHaveLength(2);
+  });
+
   it("for longer than anybody waits is final", async () => {
     const { client, seen } = await against({ status: 429, headers: { "retry-after": "301" } });
     const error = await failureOf(() => client.getRun(RUN_ID));
@@ -286,31 +299,67 @@ describe("a call that may have been carried out", () => {
   );
 
   it.each(FAULTS.map((fault) => [nameOf(fault), fault] as const))(
-    "is not made again when it creates something: %s",
+    "is not made again when it might create a second one, and says so: %s",
     async (name, fault) => {
       const { client, seen } = await against(fault);
       const code = name === "reset" || name === "cut" ? "SERVER_UNREACHABLE" : "INTERNAL_ERROR";
       const creations = [
         () => client.createRun("7"),
-        () => client.createExperiment("e"),
-        () => client.createRegisteredModel("m"),
         () => client.createModelVersion("m", "s3://bucket/model"),
       ];
       for (const create of creations) {
         const error = await failureOf(create);
-        expect(error.code).toBe(code);
-        if (code === "SERVER_UNREACHABLE") {
-          expect(error.message).toContain("may have been carried out");
-        }
+        expect(error).toBeInstanceOf(mlflow.UnknownOutcomeError);
+        expect(error).toMatchObject({ code, name: "UnknownOutcomeError" });
+        expect(error.message).toContain("may have been carried out");
       }
-      expect(seen()).toEqual([
-        "POST runs/create",
-        "POST experiments/create",
-        "POST registered-models/create",
-        "POST model-versions/create",
-      ]);
+      expect(seen()).toEqual(["POST runs/create", "POST model-versions/create"]);
     },
   );
+
+  it.each(FAULTS.map((fault) => [nameOf(fault), fault] as const))(
+    "is made again when its name can be there only once: %s",
+    async (_name, fault) => {
+      const { client, seen } = await against((attempt) =>
+        attempt === 1 ? fault : { status: 200, body: '{"experiment_id":"7"}' },
+      );
+      expect(await client.createExperiment("e")).toBe("7");
+      expect(seen()).toEqual(["POST experiments/create", "POST experiments/create"]);
+    },
+  );
+
+  it("says that its first attempt may be what the second one met", async () => {
+    const body = '{"error_code":"RESOURCE_ALREADY_EXISTS","message":"e exists"}';
+    const { client } = await against((attempt) =>
+      attempt === 1 ? "reset" : { status: 400, body },
+    );
+    const error = await failureOf(() => client.createExperiment("e"));
+    expect(error).toBeInstanceOf(mlflow.UnknownOutcomeError);
+    expect(error).toMatchObject({ code: "RESOURCE_ALREADY_EXISTS", status: 400 });
+    expect(error.message).toMatch(/^RESOURCE_ALREADY_EXISTS: e exists.*earlier attempt/);
+    const refused = await against({ status: 400, body });
+    const plain = await failureOf(() => refused.client.createExperiment("e"));
+    expect(plain).not.toBeInstanceOf(mlflow.UnknownOutcomeError);
+    expect(plain.message).toBe("RESOURCE_ALREADY_EXISTS: e exists");
+  });
+
+  it.each([
+    ["hang", "hang", "TIMEOUT"],
+    ["a page of HTML", { status: 200, body: "<html>" }, "INVALID_RESPONSE"],
+    ["broken JSON", { status: 200, body: '{"run":{"info"' }, "INVALID_RESPONSE"],
+    ["an empty success", { status: 204 }, "INVALID_RESPONSE"],
+    ["a redirect", { status: 302 }, undefined],
+    ["a refusal", { status: 403 }, undefined],
+  ] as const)("is told from one that was not: %s", async (_name, reaction, code) => {
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_TIMEOUT", "0.2");
+    const { client } = await against(reaction);
+    const error = await failureOf(() => client.createRun("7"));
+    expect(error instanceof mlflow.UnknownOutcomeError).toBe(code !== undefined);
+    if (code !== undefined) expect(error.code).toBe(code);
+    // Whoever only asks needs not care.
+    const read = await failureOf(() => client.searchRuns(["7"]));
+    expect(read).not.toBeInstanceOf(mlflow.UnknownOutcomeError);
+  });
 });
 
 describe("a redirect", () => {

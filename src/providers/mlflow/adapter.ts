@@ -28,7 +28,7 @@ import {
   startRun,
   withRun,
 } from "../../mlflow/fluent.js";
-import { locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
+import { connectionTo, locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
 import type { LoggableValue } from "../../mlflow/validation.js";
 import { asyncDispose, environmentVariable } from "../../runtime/capabilities.js";
 import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
@@ -120,9 +120,10 @@ export class GenOpsMlflowAdapter {
     this.#export = telemetry;
     this.#trackingUri = configuration.trackingUri;
     this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor);
-    // The fluent functions go where the adapter was told to.
-    if (configuration.trackingUri !== undefined) setTrackingUri(configuration.trackingUri);
-    if (configuration.registryUri !== undefined) setRegistryUri(configuration.registryUri);
+    // The fluent functions go where the adapter was told to, as it was said how to get there.
+    const { trackingUri, registryUri } = configuration;
+    if (trackingUri !== undefined) setTrackingUri(trackingUri, connectionTo(trackingUri));
+    if (registryUri !== undefined) setRegistryUri(registryUri, connectionTo(registryUri));
     const { team, project } = configuration.attributes;
     if (team === undefined || project === undefined) {
       this.#governor.logger.warn(

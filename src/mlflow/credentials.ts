@@ -1,0 +1,39 @@
+// Who a request says it comes from.
+// Source: mlflow/utils/credentials.py (3.17); user name and password win over a token, as there.
+import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import type { ConnectionOptions } from "./connection.js";
+
+const CREDENTIALS_FILE = "~/.mlflow/credentials";
+
+/** Credentials that came with a store's URI. */
+export interface UriCredentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly token?: string | undefined;
+}
+
+/**
+ * The `Authorization` header: from the options, else the URI, else the environment, else the
+ * credentials file; undefined when nobody says who it is.
+ */
+export function authorization(options: ConnectionOptions, uri: UriCredentials): string | undefined {
+  const isTold = options.username !== undefined || options.password !== undefined;
+  const token = options.token ?? (isTold ? undefined : uri.token);
+  if (token !== undefined) return `Bearer ${token}`;
+  const username = options.username ?? uri.username ?? setting("MLFLOW_TRACKING_USERNAME");
+  const password = options.password ?? uri.password ?? setting("MLFLOW_TRACKING_PASSWORD");
+  if (username !== undefined && password !== undefined) {
+    const bytes = new TextEncoder().encode(`${username}:${password}`);
+    return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  }
+  const ofEnvironment = environmentVariable("MLFLOW_TRACKING_TOKEN");
+  return ofEnvironment === undefined ? undefined : `Bearer ${ofEnvironment}`;
+}
+
+/** A variable, else what MLflow's credentials file says of it. */
+function setting(variable: string): string | undefined {
+  const value = environmentVariable(variable);
+  if (value !== undefined) return value;
+  const section = currentRuntime().files?.readSections?.(CREDENTIALS_FILE)?.mlflow;
+  return section?.[variable.toLowerCase()] || undefined;
+}

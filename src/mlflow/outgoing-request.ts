@@ -1,0 +1,113 @@
+// One request of asynchronous logging: filled while it waits, sent, and what became of it.
+import { currentRuntime } from "../runtime/capabilities.js";
+import {
+  BATCH_KINDS,
+  Batch,
+  type BatchContent,
+  type BatchKind,
+  batchRequest,
+  NO_CONTENT,
+} from "./batches.js";
+import { type LostWrites, MlflowError } from "./errors.js";
+import * as spec from "./spec.js";
+import { callStore, type Store } from "./stores.js";
+
+/** Why a request, or some params of it, did not reach the store. */
+export interface Loss {
+  readonly cause: unknown;
+  /** Undefined: everything in it. */
+  readonly params: ReadonlySet<object> | undefined;
+}
+
+/** One request: it is filled, waits, and is sent. */
+export class Outgoing {
+  readonly batch = new Batch();
+  loss: Loss | undefined;
+  /** What somebody who waited was told of already. */
+  readonly told = new Set<object>();
+  readonly settled: Promise<void>;
+  settle: () => void = () => {};
+  /** Whoever opened the request is who makes it: its context goes along. */
+  readonly inContext: <R>(callback: () => R) => R;
+
+  constructor(readonly store: Store) {
+    this.settled = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    this.inContext = currentRuntime().captureContext?.() ?? ((callback) => callback());
+  }
+
+  /** What of `content`, which it carried, is lost. */
+  lostOf(content: BatchContent): BatchContent {
+    const { loss } = this;
+    if (loss === undefined) return NO_CONTENT;
+    if (loss.params === undefined) return content;
+    return { ...NO_CONTENT, params: content.params.filter((param) => loss.params?.has(param)) };
+  }
+}
+
+export function isEmpty(content: BatchContent): boolean {
+  return BATCH_KINDS.every((kind) => content[kind].length === 0);
+}
+
+/** Sums up what is missing of one run. */
+export function lostWrites(
+  runId: string,
+  storeUri: string,
+  parts: readonly BatchContent[],
+): LostWrites {
+  const count = (kind: BatchKind) => parts.reduce((sum, part) => sum + part[kind].length, 0);
+  const keys = new Set<string>();
+  for (const part of parts) {
+    for (const kind of BATCH_KINDS) for (const { key } of part[kind]) keys.add(key);
+  }
+  const counts = { metrics: count("metrics"), params: count("params"), tags: count("tags") };
+  return { runId, storeUri, ...counts, keys: [...keys] };
+}
+
+/** Sends one request and answers what did not get through; never rejects. */
+export async function send(
+  { store, batch, inContext }: Outgoing,
+  runId: string,
+): Promise<Loss | undefined> {
+  const write = (content: BatchContent) =>
+    inContext(() => callStore(store, spec.logBatch, batchRequest(runId, content)));
+  try {
+    await write(batch);
+    return undefined;
+  } catch (cause) {
+    const refused = await inContext(() => changedParams(store, runId, batch, cause));
+    if (refused.size === 0) return { cause, params: undefined };
+    // A server refuses a param of another value together with all that came along.
+    const rest = { ...batchOf(batch), params: batch.params.filter((param) => !refused.has(param)) };
+    if (isEmpty(rest)) return { cause, params: refused };
+    try {
+      await write(rest);
+      return { cause, params: refused };
+    } catch (error) {
+      return { cause: error, params: undefined };
+    }
+  }
+}
+
+function batchOf({ metrics, params, tags }: Batch): BatchContent {
+  return { metrics, params, tags };
+}
+
+/** The params of a refused request that the run has with other values. */
+async function changedParams(
+  store: Store,
+  runId: string,
+  { params }: Batch,
+  cause: unknown,
+): Promise<ReadonlySet<object>> {
+  const isRefusal = cause instanceof MlflowError && cause.code === "INVALID_PARAMETER_VALUE";
+  if (!isRefusal || params.length === 0) return new Set();
+  try {
+    const { run } = await callStore(store, spec.getRun, { run_id: runId });
+    const stored = new Map(run?.data?.params?.map(({ key, value = "" }) => [key, value]));
+    return new Set(params.filter(({ key, value }) => (stored.get(key) ?? value) !== value));
+  } catch {
+    return new Set();
+  }
+}
