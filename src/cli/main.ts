@@ -1,8 +1,10 @@
 // The command line: one file per command, wrong use told by name, exit codes for scripts.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
+import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
+  CheckFailed,
   EXIT_FAILURE,
   EXIT_INTERRUPTED,
   EXIT_OK,
@@ -26,7 +28,8 @@ function program(): Command {
     .version(VERSION, "-V, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError()
-    .addCommand(demoCommand());
+    .addCommand(demoCommand())
+    .addCommand(conformanceCommand());
   for (const command of [genops, ...genops.commands]) {
     command
       .helpOption("-h, --help", "print this help")
@@ -45,6 +48,7 @@ async function main(): Promise<number> {
   } catch (error) {
     // Commander has already said what is wrong; help and version are no errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_WRONG_USE;
+    if (error instanceof CheckFailed) return EXIT_FAILURE;
     process.stderr.write(`genops: ${failureText(error)}\n`);
     if (error instanceof UsageError) return EXIT_WRONG_USE;
     return error instanceof Interrupted ? EXIT_INTERRUPTED : EXIT_FAILURE;
