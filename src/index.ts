@@ -25,3 +25,4 @@ export {
   instrumentMlflow,
   type TrackRunOptions,
 } from "./providers/mlflow/adapter.js";
+export { withDoubles } from "./telemetry/doubles.js";
