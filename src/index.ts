@@ -25,4 +25,12 @@ export {
   instrumentMlflow,
   type TrackRunOptions,
 } from "./providers/mlflow/adapter.js";
+export type {
+  AuditDecision,
+  AuditLog,
+  AuditLogOptions,
+  AuditSink,
+  AuditSubject,
+  AuditTarget,
+} from "./telemetry/audit/record.js";
 export { withDoubles } from "./telemetry/doubles.js";

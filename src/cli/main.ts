@@ -1,6 +1,7 @@
 // The command line: one file per command, wrong use told by name, exit codes for scripts.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
+import { auditCommand } from "./audit/command.js";
 import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
@@ -22,6 +23,10 @@ function usageError(text: string): string {
     .replace(/\s*\n\s*/g, " ")}\n`;
 }
 
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
 function program(): Command {
   const genops = new Command("genops")
     .description("A price, an owner and a limit on every MLflow operation.")
@@ -29,8 +34,9 @@ function program(): Command {
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError()
     .addCommand(demoCommand())
-    .addCommand(conformanceCommand());
-  for (const command of [genops, ...genops.commands]) {
+    .addCommand(conformanceCommand())
+    .addCommand(auditCommand());
+  for (const command of withSubcommands(genops)) {
     command
       .helpOption("-h, --help", "print this help")
       .exitOverride()

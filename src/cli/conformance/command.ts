@@ -11,6 +11,7 @@ import {
 } from "../../conformance/index.js";
 import { nearestName } from "../../nearest-name.js";
 import { CheckFailed, UsageError } from "../failure.js";
+import { fileProblem } from "../files.js";
 import { paintFor, widthOf } from "../terminal.js";
 import { checklistLines, reportLines } from "./report.js";
 
@@ -34,13 +35,6 @@ function level(text: string): Level {
   );
 }
 
-const FILE_PROBLEMS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  EISDIR: "it is a folder; name the files in it",
-  EACCES: "permission denied",
-  ENOTDIR: "a part of its path is a file",
-};
-
 const STANDARD_INPUT = "-";
 
 /** @throws {UsageError} naming the file and what is wrong with it. */
@@ -50,8 +44,7 @@ async function read(file: string): Promise<unknown[]> {
     content =
       file === STANDARD_INPUT ? await readText(process.stdin) : await readFile(file, "utf8");
   } catch (error) {
-    const { code = "", message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`cannot read '${file}': ${FILE_PROBLEMS[code] ?? message}`);
+    throw new UsageError(`cannot read '${file}': ${fileProblem(error)}`);
   }
   try {
     return parseTelemetry(content);
