@@ -127,14 +127,18 @@ function byTime(left: UnitEvent, right: UnitEvent): number {
 
 function eventsOf(span: SpanRecord, logs: readonly LogRecord[]): UnitEvent[] {
   const own = span.events.filter(({ name }) => isGenOps(name));
-  const told = new Set(own.map(said));
-  // Decisions may also go out as logs, because a span can be sampled away: the same said twice is one.
-  const more = logs.filter((log) => isGenOps(log.name) && !told.has(said(log)));
-  const fromSpan = own.map((event): UnitEvent => ({ ...event, source: "span" }));
-  const fromLogs = more.map(
-    ({ name, time, attributes }): UnitEvent => ({ name, time, attributes, source: "log" }),
-  );
-  return [...fromSpan, ...fromLogs].sort(byTime);
+  const events = own.map((event): UnitEvent => ({ ...event, source: "span" }));
+  const logged = logs.filter(({ name }) => isGenOps(name));
+  if (logged.length > 0) {
+    // Decisions may also go out as logs, because a span can be sampled away: the same said twice is one.
+    const told = new Set(own.map(said));
+    for (const log of logged) {
+      if (told.has(said(log))) continue;
+      const { name, time, attributes } = log;
+      events.push({ name, time, attributes, source: "log" });
+    }
+  }
+  return events.sort(byTime);
 }
 
 /** `genops.spec.conformance`, `genops.compliance_level` and the like: the specification names no place. */

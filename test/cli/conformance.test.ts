@@ -60,8 +60,14 @@ describe("a check", () => {
     expect(few.stdout).toContain("… and 2 more (--all)");
     expect(few.stdout.match(/attributes\["genops\.team"\]/g)).toHaveLength(3);
     expect(few.stdout).toContain(
-      'span "answer"  trace 0af7651916cd43dd8448eb211c80319c  span id 0000000000000002',
+      [
+        '       span "answer"',
+        "       trace 0af7651916cd43dd8448eb211c80319c  span id 0000000000000002",
+        '       attributes["genops.team"]',
+        "         found     nothing",
+      ].join("\n"),
     );
+    for (const line of few.stdout.split("\n")) expect([...line].length).toBeLessThanOrEqual(80);
     const all = await genops.run(["conformance", "t.jsonl", "--all"], cwd);
     expect(all.stdout.match(/attributes\["genops\.team"\]/g)).toHaveLength(5);
   });

@@ -26,6 +26,8 @@ export interface ReportLayout extends Layout {
 /** Findings of an item that are shown unless all are asked for. */
 const SHOWN = 3;
 const COUNT_WIDTH = 7;
+/** Keeps a count with what it counts. */
+const NO_BREAK = "\u00a0";
 
 const SIGNS: Readonly<Record<ItemStatus, string>> = {
   pass: "✓",
@@ -65,13 +67,10 @@ function indented(text: string, indent: number, width: number): string[] {
 
 function findingLines(finding: Finding, { paint, width }: Layout): string[] {
   const { spanName, traceId, spanId } = finding;
-  const whose = [
-    spanName && `span ${JSON.stringify(spanName)}`,
-    traceId && `trace ${traceId}`,
-    spanId && `span id ${spanId}`,
-  ].filter((part) => part);
+  const ids = [traceId && `trace ${traceId}`, spanId && `span id ${spanId}`].filter((id) => id);
   return [
-    ...(whose.length > 0 ? [paint.dim(`       ${whose.join("  ")}`)] : []),
+    ...(spanName === undefined ? [] : [`       span ${JSON.stringify(shorten(spanName, 60))}`]),
+    ...(ids.length > 0 ? [paint.dim(`       ${ids.join("  ")}`)] : []),
     `       ${finding.path}`,
     ...indented(`found     ${finding.found}`, 9, width),
     ...indented(`expected  ${finding.expected}`, 9, width),
@@ -102,7 +101,9 @@ function whatWasRead({ counts }: ConformanceReport): string {
     plural(counts.otherSpans, "other span"),
     plural(counts.logRecords, "log record"),
     plural(counts.metricPoints, "metric point"),
-  ].join(" · ");
+  ]
+    .map((part) => part.replaceAll(" ", NO_BREAK))
+    .join(" · ");
 }
 
 function verdict(report: ConformanceReport, { paint, required }: ReportLayout): string[] {
@@ -134,7 +135,7 @@ export function reportLines(report: ConformanceReport, layout: ReportLayout): st
   ].join(" · ");
   return [
     paint.bold("GenOps Governance Specification v0.1.0"),
-    ...indented(whatWasRead(report), 2, width),
+    ...indented(whatWasRead(report), 2, width).map((line) => line.replaceAll(NO_BREAK, " ")),
     "",
     ...report.items.flatMap((item) => [itemLine(item, layout), ...findingsOf(item, layout)]),
     "",

@@ -31,12 +31,12 @@ const DEFINED_BY_PLAIN = new Map(
 
 type Blame = (item: 7 | 44, told: Told) => void;
 
-function judgeName(name: string, path: string, isEvent: boolean, blame: Blame): void {
+function judgeName(name: string, pathOf: () => string, isEvent: boolean, blame: Blame): void {
   const defined = DEFINED_BY_PLAIN.get(plain(name));
   if (name.startsWith("genops.")) {
     if (defined === undefined || defined === name) return;
     blame(44, {
-      path,
+      path: pathOf(),
       found: JSON.stringify(name),
       expected: JSON.stringify(defined),
       remedy: "spell it as the specification does",
@@ -46,7 +46,7 @@ function judgeName(name: string, path: string, isEvent: boolean, blame: Blame): 
   const isOwn = isEvent ? OWN_EVENT : OWN_CONCEPT;
   if (defined === undefined && !isOwn.test(name)) return;
   blame(7, {
-    path,
+    path: pathOf(),
     found: JSON.stringify(name),
     expected: defined === undefined ? "a name under genops." : JSON.stringify(defined),
     remedy: "tell it under genops.* and nowhere else",
@@ -55,7 +55,7 @@ function judgeName(name: string, path: string, isEvent: boolean, blame: Blame): 
 
 function judgeNames(attributes: Attributes, event: string | undefined, blame: Blame): void {
   for (const name of attributes.keys()) {
-    judgeName(name, attributePath(name, event), false, blame);
+    judgeName(name, () => attributePath(name, event), false, blame);
   }
   for (const [name, type] of OPTIONAL) {
     const value = first(attributes, name);
@@ -93,7 +93,7 @@ export function judgeVocabulary(
     const blame: Blame = (item, told) => judgement.blame(item, unit, told);
     for (const [attributes, event] of attributeLists(unit)) judgeNames(attributes, event, blame);
     for (const { name } of unit.span.events) {
-      judgeName(name, `events[${JSON.stringify(name)}]`, true, blame);
+      judgeName(name, () => `events[${JSON.stringify(name)}]`, true, blame);
     }
     judgeOptionalEvents(unit, blame);
   }
