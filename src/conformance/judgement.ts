@@ -23,9 +23,13 @@ export type Told = Omit<Finding, "traceId" | "spanId" | "spanName">;
 const WELL_FORMED = 1;
 const MEANINGFUL = 40;
 
+export function eventPath(name: string): string {
+  return `events[${JSON.stringify(name)}]`;
+}
+
 export function attributePath(name: string, event?: string): string {
   const attribute = `attributes[${JSON.stringify(name)}]`;
-  return event === undefined ? attribute : `events[${JSON.stringify(event)}].${attribute}`;
+  return event === undefined ? attribute : `${eventPath(event)}.${attribute}`;
 }
 
 /** A value as a finding shows it. */
@@ -37,6 +41,11 @@ export function shown(value: TelemetryValue | undefined): string {
   if (typeof value.value !== "string") return `${value.value} (${value.kind})`;
   const text = value.value.length > 80 ? `${value.value.slice(0, 79)}…` : value.value;
   return `${JSON.stringify(text)} (string)`;
+}
+
+/** Equal but for the rounding of a few additions. */
+export function isSameAmount(left: number, right: number): boolean {
+  return Math.abs(left - right) <= 1e-9 * Math.max(Math.abs(left), Math.abs(right)) + 1e-300;
 }
 
 function wrongType(value: TelemetryValue, type: AttributeType): string {

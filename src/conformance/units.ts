@@ -21,6 +21,9 @@ import {
   RESULT,
 } from "./vocabulary.js";
 
+/** ns. Clocks of one program may be read to the millisecond here and to the ns there: less proves nothing. */
+export const CLOCK_GRAIN = 1_000_000n;
+
 /** An event of a unit; `source` tells how to compare its clock. */
 export interface UnitEvent extends EventRecord {
   readonly source: "span" | "log";

@@ -13,6 +13,7 @@ import {
   SLA_ACTUAL,
   SLA_MET,
   SLA_TARGET,
+  SLA_TIER,
   SPEC_VERSION,
   SPECIFICATION_VERSION,
   UNIT,
@@ -93,10 +94,10 @@ function judgeServiceLevel(judgement: Judgement, unit: Unit): void {
       });
     } else judgement.typed(39, unit, value, name, type);
   }
-  const tier = first(attributes, "genops.sla.tier")?.value;
+  const tier = first(attributes, SLA_TIER)?.value;
   if (typeof tier === "string" && isPlaceholder(tier)) {
     judgement.blame(39, unit, {
-      path: attributePath("genops.sla.tier"),
+      path: attributePath(SLA_TIER),
       found: JSON.stringify(tier),
       expected: "the name of a tier",
       remedy: "name the tier that is enforced",

@@ -1,5 +1,5 @@
 // Items 17 to 24: what may be decided, with which reason, and that it stays so.
-import { attributePath, type Judgement, shown } from "../judgement.js";
+import { attributePath, eventPath, type Judgement, shown } from "../judgement.js";
 import type { Attributes, MetricPoint, TelemetryValue } from "../otlp.js";
 import { type Assembly, first, type Unit } from "../units.js";
 import {
@@ -122,7 +122,7 @@ function judgeImmutability(judgement: Judgement, unit: Unit): void {
     const earlier = unit.decisions[index - 1];
     if (earlier === undefined || mayFollow(earlier.attributes, event.attributes)) continue;
     judgement.blame(21, unit, {
-      path: `events[${JSON.stringify(POLICY_EVALUATED)}]`,
+      path: eventPath(POLICY_EVALUATED),
       found: `${told(event.attributes)} after ${told(earlier.attributes)}`,
       expected: "one decision",
       remedy:

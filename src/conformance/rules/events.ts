@@ -1,6 +1,6 @@
 // Items 33 to 38: the three events, their schemas, and which of them a stopped unit tells.
-import { attributePath, type Judgement } from "../judgement.js";
-import { first, type Unit } from "../units.js";
+import { attributePath, eventPath, isSameAmount, type Judgement } from "../judgement.js";
+import { CLOCK_GRAIN, first, type Unit } from "../units.js";
 import {
   ACTUAL,
   BUDGET_RECONCILIATION,
@@ -12,13 +12,6 @@ import {
   RESERVED,
   UNIT,
 } from "../vocabulary.js";
-
-function eventPath(name: string): string {
-  return `events[${JSON.stringify(name)}]`;
-}
-
-/** Clock readings to the ms beside others to the ns; and the end is taken before what is said at the end. */
-const CLOCK_GRAIN = 1_000_000n;
 
 function judgeDecisionEvent(judgement: Judgement, unit: Unit): void {
   judgement.applies(33);
@@ -57,8 +50,8 @@ function judgeDelta(judgement: Judgement, unit: Unit, event?: string): void {
       continue;
     }
     const expected = actual - reserved;
-    const rounding = 1e-9 * Math.max(Math.abs(actual), Math.abs(reserved)) + 1e-300;
-    if (Math.abs(delta - expected) <= rounding) continue;
+    // Both amounts are rounded already, and their difference may be far smaller than they are.
+    if (isSameAmount(reserved + delta, actual)) continue;
     judgement.blame(35, unit, {
       path: attributePath(DELTA, event),
       found: String(delta),

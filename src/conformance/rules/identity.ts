@@ -1,5 +1,5 @@
 // Items 1 to 6: well-formed spans, ids, and who answers for a unit.
-import { attributePath, type Judgement, shown } from "../judgement.js";
+import { attributePath, eventPath, type Judgement, shown } from "../judgement.js";
 import type { Attributes } from "../otlp.js";
 import { type Assembly, first, type Unit } from "../units.js";
 import { ATTRIBUTION } from "../vocabulary.js";
@@ -20,7 +20,7 @@ function judgeForm(judgement: Judgement, unit: Unit): void {
   }
   for (const event of unit.events) {
     if (event.time !== undefined) continue;
-    const path = `events[${JSON.stringify(event.name)}].timeUnixNano`;
+    const path = `${eventPath(event.name)}.timeUnixNano`;
     wrong(path, "no time", "ns since 1970", "send the time of the event");
   }
   for (const [attributes, event] of attributeLists(unit)) {

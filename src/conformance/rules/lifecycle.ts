@@ -1,6 +1,6 @@
 // Items 8 to 16: three phases in their order, and the accounting invariant across them.
-import { attributePath, type Judgement, shown } from "../judgement.js";
-import { first, type Unit, type UnitEvent } from "../units.js";
+import { attributePath, eventPath, isSameAmount, type Judgement, shown } from "../judgement.js";
+import { CLOCK_GRAIN, first, type Unit, type UnitEvent } from "../units.js";
 import {
   ACTUAL,
   BUDGET_RECONCILIATION,
@@ -10,13 +10,6 @@ import {
   RESERVED,
   UNIT,
 } from "../vocabulary.js";
-
-/** Clocks of one program may be read to the millisecond only, others to the ns: so much proves nothing. */
-const CLOCK_GRAIN = 1_000_000n;
-
-function eventPath(name: string): string {
-  return `events[${JSON.stringify(name)}]`;
-}
 
 /** Judges that an event of the first phase comes before the reconciliation and before any work below. */
 function judgeBefore(judgement: Judgement, item: number, unit: Unit, event: UnitEvent): void {
@@ -68,11 +61,6 @@ function judgePhases(judgement: Judgement, unit: Unit): void {
   }
 }
 
-function isSame(left: unknown, right: unknown): boolean {
-  if (typeof left !== "number" || typeof right !== "number") return left === right;
-  return Math.abs(left - right) <= 1e-9 * Math.max(Math.abs(left), Math.abs(right)) + 1e-300;
-}
-
 /** An amount of an event, when it is one that can be compared. */
 function amount(event: UnitEvent | undefined, name: string): number | undefined {
   const value = event && first(event.attributes, name)?.value;
@@ -99,7 +87,7 @@ function judgeReservation(judgement: Judgement, unit: Unit): void {
   for (const event of unit.reservations) judgeBefore(judgement, 10, unit, event);
   // A reservation that was extended counts as it was at last.
   const [told, declared] = [amount(unit.reservations.at(-1), RESERVED), spanAmount(unit, RESERVED)];
-  if (told === undefined || declared === undefined || isSame(told, declared)) return;
+  if (told === undefined || declared === undefined || isSameAmount(told, declared)) return;
   judgement.blame(10, unit, {
     path: attributePath(RESERVED),
     found: `${declared}, where the event says ${told}`,
@@ -135,7 +123,7 @@ function judgeReconciliation(judgement: Judgement, unit: Unit): void {
     (each) => each !== undefined,
   );
   if (compared !== undefined && reserved.length > 0) {
-    if (!reserved.some((each) => isSame(each, compared))) {
+    if (!reserved.some((each) => isSameAmount(each, compared))) {
       judgement.blame(12, unit, {
         path: attributePath(RESERVED, BUDGET_RECONCILIATION),
         found: `${compared}, where ${reserved[0]} was reserved`,
@@ -147,7 +135,7 @@ function judgeReconciliation(judgement: Judgement, unit: Unit): void {
   const [actual, declared] = [amount(event, ACTUAL), spanAmount(unit, ACTUAL)];
   if (actual === undefined || declared === undefined) return;
   judgement.applies(11);
-  if (isSame(actual, declared)) return;
+  if (isSameAmount(actual, declared)) return;
   judgement.blame(11, unit, {
     path: attributePath(ACTUAL),
     found: `${declared}, where ${actual} was reconciled`,

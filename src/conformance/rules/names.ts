@@ -1,5 +1,5 @@
 // Items 7 and 44: names of the specification, under their own namespace, spelt and typed as defined.
-import { attributePath, type Judgement, shown, type Told } from "../judgement.js";
+import { attributePath, eventPath, type Judgement, shown, type Told } from "../judgement.js";
 import type { Attributes, MetricPoint } from "../otlp.js";
 import { first, type Unit } from "../units.js";
 import {
@@ -93,7 +93,7 @@ export function judgeVocabulary(
     const blame: Blame = (item, told) => judgement.blame(item, unit, told);
     for (const [attributes, event] of attributeLists(unit)) judgeNames(attributes, event, blame);
     for (const { name } of unit.span.events) {
-      judgeName(name, () => `events[${JSON.stringify(name)}]`, true, blame);
+      judgeName(name, () => eventPath(name), true, blame);
     }
     judgeOptionalEvents(unit, blame);
   }

@@ -302,7 +302,10 @@ describe("processes", () => {
     for (let round = 0; round < 6; round++) {
       const writer = start(path, 10_000_000, 256 * 1024);
       await writer.ready;
-      await new Promise((done) => setTimeout(done, 40 + 25 * round));
+      await vi.waitFor(() => expect(writer.acknowledged()).toBeGreaterThan(300 * round), {
+        timeout: 30_000,
+        interval: 3,
+      });
       writer.process.kill("SIGKILL");
       await writer.gone;
       expect(writer.acknowledged()).toBeGreaterThan(0);
