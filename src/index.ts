@@ -33,4 +33,3 @@ export type {
   AuditSubject,
   AuditTarget,
 } from "./telemetry/audit/record.js";
-export { withDoubles } from "./telemetry/doubles.js";

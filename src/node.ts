@@ -9,3 +9,4 @@ setTelemetryStarter(startOtlpExport);
 setAuditFileOpener(openAuditFile);
 
 export * from "./index.js";
+export { withDoubles } from "./telemetry/doubles.js";

@@ -200,32 +200,6 @@ function uriOption(
   return value;
 }
 
-const AUDIT_MIN_BYTES = 4096;
-
-function auditLogOption(options: AdapterOptions): AuditLog | undefined {
-  const given: unknown = options.auditLog;
-  if (given === undefined) return environmentVariable("GENOPS_AUDIT_LOG");
-  if (typeof given === "function") return given as AuditLog;
-  const log: unknown = typeof given === "string" ? { path: given } : given;
-  if (!isRecord(log)) {
-    throw invalid("auditLog", given, `${shown(given)} is neither a path nor a function`);
-  }
-  rejectUnknown(log as object, ["path", "maxBytes"], "auditLog");
-  const { path, maxBytes } = log as { path?: unknown; maxBytes?: unknown };
-  if (typeof path !== "string" || path.trim() === "") {
-    throw invalid("auditLog", path, `${shown(path)} is no path of a file`);
-  }
-  if (maxBytes === undefined) return { path };
-  if (Number.isSafeInteger(maxBytes) && (maxBytes as number) >= AUDIT_MIN_BYTES) {
-    return { path, maxBytes: maxBytes as number };
-  }
-  throw invalid(
-    "auditLog.maxBytes",
-    maxBytes,
-    `${shown(maxBytes)} is not a whole number of bytes from ${AUDIT_MIN_BYTES} up`,
-  );
-}
-
 /** An object of somebody else's is taken by the methods that are used of it. */
 function checkShape(
   value: unknown,
@@ -255,7 +229,9 @@ export function configure(options: AdapterOptions): Configuration {
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
-  const auditLog = auditLogOption(options);
+  // Checked by what opens it: only a runtime with files can tell a path from none.
+  const auditLog =
+    options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
   const runCapacity = numberOption(
     options,
     "runCapacity",

@@ -448,7 +448,7 @@ export class Governor implements SummaryNames {
     if (this.#auditFailureTold) return;
     this.#auditFailureTold = true;
     this.logger.warn(
-      `genops: the audit trail cannot be written, the program goes on; what is lost is counted, and told in the trail as soon as it can be written again. ${(error as { message?: unknown } | null | undefined)?.message ?? error}`,
+      `genops: the audit trail cannot be written; the program goes on. ${(error as { message?: unknown } | null | undefined)?.message ?? error}`,
     );
   }
 

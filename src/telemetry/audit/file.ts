@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ConfigurationError } from "../../governance/errors.js";
+import { isRecord, rejectUnknown } from "../../governance/option-names.js";
 import { type AuditLine, GENESIS, lineOf, readLine } from "./chain.js";
 import { lock } from "./lock.js";
 import type {
@@ -24,6 +25,8 @@ import type {
   AuditSink,
 } from "./record.js";
 
+/** A file holds more than a few records, or files would be all there is. */
+const MIN_BYTES = 4096;
 const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
 /** Processes that may write under one path at a time. */
 const MAX_WRITERS = 1000;
@@ -249,19 +252,52 @@ function openFirstFree(path: string, maxBytes: number): AuditFile {
   throw new Error(`${MAX_WRITERS} others write there already`);
 }
 
-/** @throws {ConfigurationError} when the file cannot be written. */
-export function openAuditFile({ path, maxBytes }: AuditLogOptions): AuditSink {
+function invalid(field: string, value: unknown, text: string): ConfigurationError {
+  return new ConfigurationError("INVALID_OPTION", field, value, `${field}: ${text}`);
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/** @throws {ConfigurationError} for what is neither a path nor options of a file. */
+function check(given: unknown): AuditLogOptions {
+  const log: unknown = typeof given === "string" ? { path: given } : given;
+  if (!isRecord(log)) {
+    throw invalid("auditLog", given, `${shown(given)} is neither a path nor a function`);
+  }
+  rejectUnknown(log as object, ["path", "maxBytes"], "auditLog");
+  const { path, maxBytes } = log as { path?: unknown; maxBytes?: unknown };
+  if (typeof path !== "string" || path.trim() === "") {
+    throw invalid("auditLog", path, `${shown(path)} is no path of a file`);
+  }
+  if (maxBytes === undefined) return { path };
+  if (Number.isSafeInteger(maxBytes) && (maxBytes as number) >= MIN_BYTES) {
+    return { path, maxBytes: maxBytes as number };
+  }
+  throw invalid(
+    "auditLog.maxBytes",
+    maxBytes,
+    `${shown(maxBytes)} is not a whole number of bytes from ${MIN_BYTES} up`,
+  );
+}
+
+/**
+ * @param log a path or options, as the user gave them.
+ * @throws {ConfigurationError} when that is no file, or it cannot be written.
+ */
+export function openAuditFile(log: unknown): AuditSink {
+  const { path, maxBytes } = check(log);
   const absolute = resolve(path);
   let file = open.get(absolute);
   if (file === undefined) {
     try {
       file = openFirstFree(absolute, maxBytes ?? DEFAULT_MAX_BYTES);
     } catch (error) {
-      throw new ConfigurationError(
-        "INVALID_OPTION",
+      throw invalid(
         "auditLog",
         path,
-        `auditLog: cannot write ${JSON.stringify(path)}: ${(error as Error).message}; choose a path that you may write to`,
+        `cannot write ${JSON.stringify(path)}: ${(error as Error).message}; choose a path that you may write to`,
       );
     }
     open.set(absolute, file);

@@ -1,8 +1,8 @@
 // The seam between the portable part and audit files, which only some runtimes have.
 import { ConfigurationError } from "../../governance/errors.js";
-import type { AuditLogOptions, AuditSink } from "./record.js";
+import type { AuditSink } from "./record.js";
 
-type Opener = (options: AuditLogOptions) => AuditSink;
+type Opener = (log: unknown) => AuditSink;
 
 let opener: Opener | undefined;
 
@@ -11,13 +11,16 @@ export function setAuditFileOpener(open: Opener): void {
   opener = open;
 }
 
-/** @throws {ConfigurationError} where there are no files, or this one cannot be written. */
-export function openAuditFile(options: AuditLogOptions): AuditSink {
-  if (opener !== undefined) return opener(options);
+/**
+ * @param log what the user gave instead of a function.
+ * @throws {ConfigurationError} where there are no files, or this one cannot be written.
+ */
+export function openAuditFile(log: unknown): AuditSink {
+  if (opener !== undefined) return opener(log);
   throw new ConfigurationError(
     "INVALID_OPTION",
     "auditLog",
-    options.path,
-    "auditLog: this runtime has no files; give a function that takes the records",
+    log,
+    "auditLog: no files here; give a function",
   );
 }

@@ -3,6 +3,7 @@ import { attoToUsd } from "../../engine/index.js";
 import type { GovernanceAttributes } from "../../governance/attribution.js";
 import type { Operation, Outcome } from "../../governance/operation.js";
 import { currentRuntime } from "../../runtime/capabilities.js";
+import { errorType } from "../spans.js";
 import { openAuditFile } from "./files.js";
 import type { AuditDecision, AuditLog, AuditSink, AuditSubject, AuditTarget } from "./record.js";
 
@@ -48,29 +49,16 @@ function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
 
-function errorName(error: unknown): string {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  if (typeof code === "string") return code;
-  return typeof name === "string" ? name : "_OTHER";
-}
-
-function targetOf(operation: Operation): AuditTarget {
+/** What an operation touches, and what its reply taught of that. */
+function targetOf(operation: Operation, outcome: Outcome = {}): AuditTarget {
+  const { startedRun } = outcome;
   return present({
-    runId: operation.runId ?? operation.parentRunId,
-    experimentId: operation.experimentId,
+    runId: startedRun?.runId ?? operation.runId ?? operation.parentRunId,
+    experimentId: startedRun?.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
     modelName: operation.modelName,
-    modelVersion: operation.modelVersion,
-    modelStage: operation.modelStage,
+    modelVersion: outcome.modelVersion ?? operation.modelVersion,
+    modelStage: outcome.modelStage ?? operation.modelStage,
     artifactUri: operation.upload?.artifactUri,
-  }) as AuditTarget;
-}
-
-function learnedFrom(outcome: Outcome): AuditTarget {
-  return present({
-    runId: outcome.startedRun?.runId,
-    experimentId: outcome.startedRun?.experimentId ?? outcome.createdExperimentId,
-    modelVersion: outcome.modelVersion,
-    modelStage: outcome.modelStage,
   }) as AuditTarget;
 }
 
@@ -84,10 +72,7 @@ export class AuditTrail {
   /** @throws {ConfigurationError} when a file is asked for that cannot be written. */
   constructor(log: AuditLog, onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
-    this.#sink =
-      typeof log === "function"
-        ? log
-        : openAuditFile(typeof log === "string" ? { path: log } : log);
+    this.#sink = typeof log === "function" ? log : openAuditFile(log);
     this.#user = currentRuntime().userName?.();
   }
 
@@ -100,7 +85,7 @@ export class AuditTrail {
   ): AuditedCall | undefined {
     if (entry === undefined || !isAudited(entry)) return undefined;
     const call = { number: ++this.#calls, entry, operation, attributes };
-    if (isSensitive(entry)) this.#write(call, { phase: "before", cost: attoToUsd(reserved) }, {});
+    if (isSensitive(entry)) this.#write(call, { phase: "before", cost: attoToUsd(reserved) });
     return call;
   }
 
@@ -113,33 +98,25 @@ export class AuditTrail {
         phase: "after",
         cost: attoToUsd(end.cost),
         outcome: failed ? "error" : "ok",
-        ...(failed && { error: errorName(end.error) }),
+        ...(failed && { error: errorType(end.error) }),
       },
-      end.outcome === undefined ? {} : learnedFrom(end.outcome),
+      end.outcome,
     );
   }
 
   #write(
     { number, entry, operation, attributes }: AuditedCall,
     told: Pick<AuditDecision, "phase" | "cost" | "outcome" | "error">,
-    learned: AuditTarget,
+    outcome?: Outcome,
   ): void {
-    const { team, project, customerId, environment, costCenter } = attributes;
     this.#keep({
       kind: "decision",
       time: new Date().toISOString(),
       call: number,
       operation: operation.name,
       operationClass: entry.class,
-      who: present({
-        team,
-        project,
-        customerId,
-        environment,
-        costCenter,
-        user: this.#user,
-      }) as AuditSubject,
-      target: { ...targetOf(operation), ...learned },
+      who: present({ ...attributes, feature: undefined, user: this.#user }) as AuditSubject,
+      target: targetOf(operation, outcome),
       decision: "ALLOWED",
       reasonCode: null,
       ...told,
