@@ -11,7 +11,8 @@ import {
   OVERFLOW,
   type RunStatus,
 } from "../engine/index.js";
-import { type AuditedCall, type AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
+import { openAuditTrail } from "../telemetry/audit/open.js";
+import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
 import { MLFLOW } from "../telemetry/semantics.js";
 import { SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
@@ -103,7 +104,7 @@ export class Governor implements SummaryNames {
     this.#audit =
       configuration.auditLog === undefined
         ? undefined
-        : new AuditTrail(configuration.auditLog, (error) => this.#auditFailed(error));
+        : openAuditTrail(configuration.auditLog, (error) => this.#auditFailed(error));
     this.tick();
   }
 

@@ -4,7 +4,7 @@ import type { GovernanceAttributes } from "../../governance/attribution.js";
 import type { Operation, Outcome } from "../../governance/operation.js";
 import { currentRuntime } from "../../runtime/capabilities.js";
 import { errorType } from "../spans.js";
-import { openAuditFile } from "./files.js";
+import { openAuditFile } from "./file.js";
 import type { AuditDecision, AuditLog, AuditSink, AuditSubject, AuditTarget } from "./record.js";
 
 /** An operation as the engine's table has it. */
