@@ -1,4 +1,4 @@
-// Builds the package: one shared build per platform, the bare engine, and the command line.
+// Builds the package: one shared build per platform, the bare engine, the conformance checker, and the command line.
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig, type Options } from "tsup";
@@ -85,6 +85,12 @@ export default defineConfig([
       copyFileSync("build/engine.wasm", "dist/engine.wasm");
       writeNotices();
     },
+  },
+  {
+    ...shared,
+    entry: { index: "src/conformance/index.ts" },
+    outDir: "dist/conformance",
+    platform: "neutral",
   },
   {
     ...shared,

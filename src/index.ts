@@ -25,3 +25,11 @@ export {
   instrumentMlflow,
   type TrackRunOptions,
 } from "./providers/mlflow/adapter.js";
+export type {
+  AuditDecision,
+  AuditLog,
+  AuditLogOptions,
+  AuditSink,
+  AuditSubject,
+  AuditTarget,
+} from "./telemetry/audit/record.js";

@@ -1,8 +1,12 @@
 // genops on Node, Deno and Bun: the portable part, local files, and export from the environment.
 import "./mlflow/node.js";
+import { setAuditTrailOpener } from "./telemetry/audit/open.js";
+import { AuditTrail } from "./telemetry/audit/trail.js";
 import { setTelemetryStarter } from "./telemetry/export.js";
 import { startOtlpExport } from "./telemetry/otlp-node.js";
 
 setTelemetryStarter(startOtlpExport);
+setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
 export * from "./index.js";
+export { withDoubles } from "./telemetry/doubles.js";

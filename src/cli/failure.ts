@@ -16,6 +16,11 @@ export class CommandError extends Error {
 /** Wrong use that is seen only once the options are put together. */
 export class UsageError extends CommandError {}
 
+/** A check that found something: the report has said it all, so nothing is added. Exit code 1. */
+export class CheckFailed extends Error {
+  override readonly name = "CheckFailed";
+}
+
 /** The reason of a search that Ctrl-C has ended. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";

@@ -1,8 +1,11 @@
 // The command line: one file per command, wrong use told by name, exit codes for scripts.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
+import { auditCommand } from "./audit/command.js";
+import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
+  CheckFailed,
   EXIT_FAILURE,
   EXIT_INTERRUPTED,
   EXIT_OK,
@@ -20,14 +23,20 @@ function usageError(text: string): string {
     .replace(/\s*\n\s*/g, " ")}\n`;
 }
 
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
 function program(): Command {
   const genops = new Command("genops")
     .description("A price, an owner and a limit on every MLflow operation.")
     .version(VERSION, "-V, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError()
-    .addCommand(demoCommand());
-  for (const command of [genops, ...genops.commands]) {
+    .addCommand(demoCommand())
+    .addCommand(conformanceCommand())
+    .addCommand(auditCommand());
+  for (const command of withSubcommands(genops)) {
     command
       .helpOption("-h, --help", "print this help")
       .exitOverride()
@@ -45,6 +54,7 @@ async function main(): Promise<number> {
   } catch (error) {
     // Commander has already said what is wrong; help and version are no errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_WRONG_USE;
+    if (error instanceof CheckFailed) return EXIT_FAILURE;
     process.stderr.write(`genops: ${failureText(error)}\n`);
     if (error instanceof UsageError) return EXIT_WRONG_USE;
     return error instanceof Interrupted ? EXIT_INTERRUPTED : EXIT_FAILURE;

@@ -2,6 +2,7 @@
 import type { TracerProvider } from "@opentelemetry/api";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
 import { environmentVariable } from "../runtime/capabilities.js";
+import type { AuditLog } from "../telemetry/audit/record.js";
 import {
   ATTRIBUTES,
   attributesOf,
@@ -32,6 +33,11 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly storageBackends?: StorageBackendMap | undefined;
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
   readonly runCapacity?: number | undefined;
+  /**
+   * Where the audit trail goes: a file of hash-chained JSON lines, or a function that takes each record.
+   * `GENOPS_AUDIT_LOG` as a path, else nowhere.
+   */
+  readonly auditLog?: AuditLog | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
@@ -47,6 +53,7 @@ export interface Configuration {
   readonly pricing: Pricing;
   readonly storageBackends: StorageBackendMap;
   readonly runCapacity?: number;
+  readonly auditLog?: AuditLog;
   readonly tracerProvider?: TracerProvider;
   readonly logger?: Logger;
 }
@@ -59,6 +66,7 @@ const OPTIONS = [
   "pricing",
   "storageBackends",
   "runCapacity",
+  "auditLog",
   "tracerProvider",
   "logger",
 ];
@@ -221,6 +229,9 @@ export function configure(options: AdapterOptions): Configuration {
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
+  // Checked by what opens it: only a runtime with files can tell a path from none.
+  const auditLog =
+    options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
   const runCapacity = numberOption(
     options,
     "runCapacity",
@@ -243,6 +254,7 @@ export function configure(options: AdapterOptions): Configuration {
     pricing: pricingOption(options),
     storageBackends: storageBackendsOption(options),
     ...(runCapacity !== undefined && { runCapacity }),
+    ...(auditLog !== undefined && { auditLog }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };

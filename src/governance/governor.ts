@@ -11,6 +11,8 @@ import {
   OVERFLOW,
   type RunStatus,
 } from "../engine/index.js";
+import { openAuditTrail } from "../telemetry/audit/open.js";
+import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
 import { MLFLOW } from "../telemetry/semantics.js";
 import { SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
@@ -50,6 +52,8 @@ export interface Pending {
   /** Milliseconds since 1970, and the monotonic clock at the same instant. */
   readonly startMs: number;
   readonly startMark: number;
+  /** For the audit trail, where there is one and the operation belongs in it. */
+  readonly audited: AuditedCall | undefined;
 }
 
 /** What governance keeps in memory of scopes and names before it starts anew. */
@@ -74,6 +78,7 @@ export class Governor implements SummaryNames {
   containedFailures = 0;
 
   readonly #spans: SpanEmitter;
+  readonly #audit: AuditTrail | undefined;
   readonly #runs = new Map<string, RunState>();
   readonly #runNames = new Map<string, string>();
   readonly #experimentNames = new Map<string, string>();
@@ -81,6 +86,7 @@ export class Governor implements SummaryNames {
   readonly #learned = new Map<string, StartedRun>();
   readonly #runLimit: number;
   #runsStarted = 0;
+  #auditFailureTold = false;
   #overflowTold = false;
   #foldedTold = false;
 
@@ -95,6 +101,10 @@ export class Governor implements SummaryNames {
       onFolded: () => this.#tellFolded(),
     });
     this.#spans = new SpanEmitter(configuration.tracerProvider, version);
+    this.#audit =
+      configuration.auditLog === undefined
+        ? undefined
+        : openAuditTrail(configuration.auditLog, (error) => this.#auditFailed(error));
     this.tick();
   }
 
@@ -184,6 +194,7 @@ export class Governor implements SummaryNames {
         return engine.reserve(alive, operationId, meter, quantity);
       },
     );
+    const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
     return {
       operation,
       attributes: payer,
@@ -193,9 +204,10 @@ export class Governor implements SummaryNames {
       run,
       node,
       ticket: typeof held === "number" ? held : undefined,
-      reserved: typeof held === "number" ? engine.lastReserved() : 0n,
+      reserved,
       startMs: Date.now(),
       startMark: performance.now(),
+      audited: this.#auditBefore(operation, operationId, payer, reserved),
     };
   }
 
@@ -323,6 +335,7 @@ export class Governor implements SummaryNames {
     const cost = this.engine.lastCost();
     if ((flags & FLAGS.overflowed) !== 0) this.#tellOverflow();
     this.#book(run, cost);
+    this.#auditAfter(pending, { cost, outcome });
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
       this.#startSpan(run, pending.startMs);
@@ -381,6 +394,7 @@ export class Governor implements SummaryNames {
   /** Counts an error, which costs nothing. */
   fail(pending: Pending, error: unknown): void {
     const elapsed = performance.now() - pending.startMark;
+    this.#auditAfter(pending, { cost: 0n, error });
     if (pending.ticket === undefined) return;
     const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
     this.#emit(pending, pending.run, flags, 0n, pending.startMs + elapsed, {}, error);
@@ -412,6 +426,31 @@ export class Governor implements SummaryNames {
     for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
       above.inclusive += cost;
     }
+  }
+
+  // ── audit trail ────────────────────────────────────────────────────────────────────────────────
+
+  #auditBefore(
+    operation: Operation,
+    operationId: number,
+    payer: GovernanceAttributes,
+    reserved: bigint,
+  ): AuditedCall | undefined {
+    return this.#audit?.before(this.engine.operations[operationId], operation, payer, reserved);
+  }
+
+  #auditAfter({ audited }: Pending, end: AuditedEnd): void {
+    if (audited !== undefined) this.#audit?.after(audited, end);
+  }
+
+  /** Told once, like every failure of ours, but by its own name: somebody relies on the trail. */
+  #auditFailed(error: unknown): void {
+    this.containedFailures++;
+    if (this.#auditFailureTold) return;
+    this.#auditFailureTold = true;
+    this.logger.warn(
+      `genops: the audit trail cannot be written; the program goes on. ${(error as { message?: unknown } | null | undefined)?.message ?? error}`,
+    );
   }
 
   // ── telemetry ──────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import { ProxyTracerProvider, trace } from "@opentelemetry/api";
 import type * as OtlpExporter from "@opentelemetry/exporter-trace-otlp-proto";
 import type * as Resources from "@opentelemetry/resources";
 import type * as Sdk from "@opentelemetry/sdk-trace-base";
+import { withDoubles } from "./doubles.js";
 import type { TelemetryExport, Warn } from "./export.js";
 
 const PACKAGES = [
@@ -77,7 +78,7 @@ export function startOtlpExport(warn: Warn): TelemetryExport | undefined {
     .merge(resources.detectResources({ detectors: [resources.envDetector] }));
   const provider = new sdk.BasicTracerProvider({
     resource,
-    spanProcessors: [new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter())],
+    spanProcessors: [new sdk.BatchSpanProcessor(withDoubles(new exporter.OTLPTraceExporter()))],
   });
   const flush = async () => {
     try {

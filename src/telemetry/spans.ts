@@ -105,10 +105,16 @@ function isError(thrown: unknown): thrown is Error {
   return typeof (thrown as { message?: unknown } | null | undefined)?.message === "string";
 }
 
+/** What kind of error it is: its code, else its name. */
+export function errorType(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  if (typeof code === "string") return code;
+  return (isError(error) ? error.name : undefined) ?? "_OTHER";
+}
+
 function fail(span: Span, error: unknown): void {
   const named = isError(error) ? error : undefined;
-  const code = (error as { code?: unknown } | null | undefined)?.code;
-  span.setAttribute(ERROR_TYPE, typeof code === "string" ? code : (named?.name ?? "_OTHER"));
+  span.setAttribute(ERROR_TYPE, errorType(error));
   if (named) span.recordException(named);
   span.setStatus({ code: SpanStatusCode.ERROR, ...(named && { message: named.message }) });
 }

@@ -51,6 +51,7 @@ describe("the package", () => {
       "README.md",
       "dist/THIRD-PARTY-NOTICES.txt",
       "dist/cli",
+      "dist/conformance",
       "dist/engine",
       "dist/engine.wasm",
       "dist/node",
@@ -118,6 +119,16 @@ describe("the package", () => {
       const imports = WebAssembly.Module.imports(await WebAssembly.compile(wasm)).length;
       console.log(JSON.stringify({ total: engine.summary().total.toString(), imports }));`);
     expect(JSON.parse(stdout)).toEqual({ total: "100000000000000", imports: 0 });
+  });
+
+  it("gives the conformance checker to those who want nothing else", async () => {
+    const { stdout } = await consumer.execute(`
+      import { readFile } from "node:fs/promises";
+      import { checkConformance } from "genops/conformance";
+      const source = await readFile(new URL(import.meta.resolve("genops/conformance")), "utf8");
+      const { level, items } = checkConformance([]);
+      console.log(JSON.stringify({ level, items: items.length, alone: !/\\bfrom *"|\\bimport *[("]/.test(source) }));`);
+    expect(JSON.parse(stdout)).toEqual({ level: "none", items: 44, alone: true });
   });
 });
 
