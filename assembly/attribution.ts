@@ -6,6 +6,7 @@ import { inUse, liveNode, nodeAt, nodeHandle } from "./handles";
 import * as at from "./layout";
 import * as money from "./money";
 import * as names from "./names";
+import { holdBelow } from "./reservations";
 import * as status from "./status";
 
 @inline
@@ -271,6 +272,8 @@ function openNamed(run: u32, existing: u32, parent: u32): f64 {
     above = parentRun(parent, tuple);
     needNode(above);
   }
+  // Runs that are over need no position of their own any more.
+  while (!budgets.hasPositions() && foldOne()) {}
   const slot = existing != 0 ? existing : allocate();
   let handle: f64;
   if (slot == 0) {
@@ -278,12 +281,16 @@ function openNamed(run: u32, existing: u32, parent: u32): f64 {
     handle = nodeHandle(overflowNode(tuple));
   } else {
     if (existing != 0) {
+      holdBelow(existing, true);
       budgets.detach(existing);
       countNode(load<u32>(nodeAt(existing), at.N_TUPLE), -1);
     }
     fill(slot, tuple, above, experiment, run, at.STATE_RUN);
     names.setNode(run, slot);
-    if (existing != 0) budgets.relink();
+    if (existing != 0) {
+      budgets.relink();
+      holdBelow(existing, false);
+    }
     handle = nodeHandle(slot);
   }
   countNode(tuple, -1);

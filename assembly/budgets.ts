@@ -86,18 +86,33 @@ function listOf(budget: u32, rest: u32): u32 {
   return used + 1;
 }
 
-/** Lets a node count on a budget, if its scope holds it. */
-function attach(slot: u32, budget: u32): void {
+/** Has a node a position of its own in this budget? */
+function hasPosition(slot: u32, budget: u32): bool {
+  let index = load<u32>(nodeAt(slot), at.N_POSITIONS);
+  while (index != 0 && load<u32>(positionAt(index), at.P_BUDGET) != budget) index = load<u32>(positionAt(index), at.P_NEXT);
+  return index != 0;
+}
+
+/** Is this a run that has a budget of runs to itself, as far as there is room? */
+@inline
+function isOfRun(slot: u32, entry: usize): bool {
+  return (
+    load<u32>(entry, at.B_PERIOD) == PERIOD_RUN && (load<u32>(nodeAt(slot), at.N_STATE) & (at.STATE_RUN | at.STATE_STUB)) == at.STATE_RUN
+  );
+}
+
+/** Lets a node count on a budget, if its scope holds it; `shares` when it did before, with or without a position of its own. */
+function attach(slot: u32, budget: u32, shares: bool): void {
   const entry = budgetAt(budget);
   if (!covers(entry, slot)) return;
   const node = nodeAt(slot);
   if (load<u32>(entry, at.B_PERIOD) == PERIOD_RUN) {
     // Each run has a position of its own; those below it find it on their way up.
-    if ((load<u32>(node, at.N_STATE) & (at.STATE_RUN | at.STATE_STUB)) != at.STATE_RUN) return;
-    let index = at.word(at.H_FREE_POSITION);
+    if (!isOfRun(slot, entry) || hasPosition(slot, budget)) return;
+    let index: u32 = shares ? 0 : at.word(at.H_FREE_POSITION);
     if (index != 0) {
       at.setWord(at.H_FREE_POSITION, load<u32>(positionAt(index), at.P_NEXT));
-    } else if (at.word(at.H_POSITIONS) + 1 < at.positionCapacity) {
+    } else if (!shares && at.word(at.H_POSITIONS) + 1 < at.positionCapacity) {
       index = at.word(at.H_POSITIONS) + 1;
       at.setWord(at.H_POSITIONS, index);
     }
@@ -116,11 +131,19 @@ function attach(slot: u32, budget: u32): void {
   store<u32>(node, listOf(budget, load<u32>(node, at.N_BUDGETS)), at.N_BUDGETS);
 }
 
+/** Is there a position for each budget of runs that one more run may have? */
+export function hasPositions(): bool {
+  const wanted = at.word(at.H_RUN_BUDGETS);
+  let left = at.positionCapacity - 1 - at.word(at.H_POSITIONS);
+  for (let free = at.word(at.H_FREE_POSITION); free != 0 && left < wanted; free = load<u32>(positionAt(free), at.P_NEXT)) left++;
+  return left >= wanted;
+}
+
 /** Finds all budgets that a new node counts on. */
 export function attachAll(slot: u32): void {
   if (at.word(at.H_LIVE_BUDGETS) == 0) return;
   const used = at.word(at.H_BUDGETS);
-  for (let budget: u32 = 1; budget <= used; budget++) attach(slot, budget);
+  for (let budget: u32 = 1; budget <= used; budget++) attach(slot, budget, false);
 }
 
 /** A position goes: alerts of it that nobody took are counted as missed. */
@@ -181,7 +204,8 @@ function next(): usize {
       break;
     }
     budget = budgetAt(scanned);
-    if (load<u32>(budget, at.B_PERIOD) != PERIOD_RUN && covers(budget, origin)) return budget;
+    const counts = load<u32>(budget, at.B_PERIOD) != PERIOD_RUN || (isOfRun(origin, budget) && !hasPosition(origin, scanned));
+    if (counts && covers(budget, origin)) return budget;
   }
   if (link != 0) {
     const entry = at.linkBase + <usize>link * at.LINK_STRIDE;
@@ -262,7 +286,10 @@ function refill(): bool {
  * is not money: so a record need not ask what a budget counts.
  */
 function setMark(position: usize, entry: usize): void {
-  if (load<u32>(entry, at.B_UNIT) != UNIT_USD) return;
+  if (load<u32>(entry, at.B_UNIT) != UNIT_USD || load<u32>(entry, at.B_PERIOD) >= PERIOD_RATE) {
+    memory.fill(position + at.P_MARK, 0, at.AMOUNT_STRIDE);
+    return;
+  }
   money.sum(load<u64>(entry, at.B_LIMIT), load<u64>(entry, at.B_LIMIT + 8), 1, 0);
   let low = money.low;
   let high = money.high;
@@ -385,7 +412,8 @@ export function check(slot: u32, reservation: usize, isNew: bool): i32 {
       if (!isNew || !(usedTraits & at.TRAIT_COUNTED) || refill()) continue;
       refused = status.LIMITED;
     } else {
-      if (!needs()) continue;
+      // What came after the reservation holds nothing of it, and has no say in it.
+      if (!needs() || load<u64>(budget, at.B_BORN) >= load<u64>(reservation, at.R_NUMBER)) continue;
       const position = placed(found, reservation);
       if (position == 0) continue;
       money.sum(load<u64>(position), load<u64>(position, 8), load<u64>(position, at.P_HELD), load<u64>(position, at.P_HELD + 8));
@@ -413,16 +441,19 @@ export function hold(slot: u32, reservation: usize, free: bool): void {
   }
 }
 
-/** Takes a call of every rate limit that has one (or gives it back). */
-export function passRates(slot: u32, reservation: usize, back: bool): void {
-  if (!(usedTraits & at.TRAIT_COUNTED)) return;
+/** Takes a call of every rate limit that has one (or gives it back). Answers whether each had one. */
+export function passRates(slot: u32, reservation: usize, back: bool): bool {
+  let all = true;
+  if (!(usedTraits & at.TRAIT_COUNTED)) return all;
   for (let found = first(slot); found != 0; found = next()) {
     if (!isRate() || load<u64>(budget, at.B_BORN) >= load<u64>(reservation, at.R_NUMBER)) continue;
     const has = refill();
     const level = load<u64>(budget);
     if (back) store<u64>(budget, min(level + rateMs(), load<u64>(budget, at.P_FULL)));
     else if (has) store<u64>(budget, level - rateMs());
+    else all = false;
   }
+  return all;
 }
 
 /** Spends what `use` said in the period of the reservation, or in the oldest that is kept. Answers flags. */
@@ -444,8 +475,11 @@ function begin(position: usize, entry: usize): void {
   setMark(position, entry);
 }
 
-/** Lets every budget know the time: those whose period is over begin a new one, and keep the last. */
-export function turn(): void {
+/**
+ * Lets every budget know the time: those whose period is over begin a new one, and keep the last. The first time that is
+ * ever told begins no period: it says which one it is.
+ */
+export function turn(isFirst: bool): void {
   const latest = load<f64>(at.header, at.H_LATEST);
   const now = load<f64>(at.header, at.H_NOW);
   const used = at.word(at.H_BUDGETS);
@@ -458,14 +492,16 @@ export function turn(): void {
     const number = periodOf(period, offset, latest);
     const before = load<u32>(entry, at.B_NUMBER);
     if (number > before) {
-      const last = entry + at.POSITION_STRIDE;
-      begin(last, entry);
-      if (number == before + 1) {
-        memory.copy(last, entry, at.POSITION_STRIDE);
-        // Its alerts moved along.
-        store<u16>(entry, load<u16>(entry, at.P_TAKEN), at.P_FIRED);
+      if (!isFirst) {
+        const last = entry + at.POSITION_STRIDE;
+        begin(last, entry);
+        if (number == before + 1) {
+          memory.copy(last, entry, at.POSITION_STRIDE);
+          // Its alerts moved along.
+          store<u16>(entry, load<u16>(entry, at.P_TAKEN), at.P_FIRED);
+        }
+        begin(entry, entry);
       }
-      begin(entry, entry);
       store<u32>(entry, number, at.B_NUMBER);
       store<f64>(entry, latest, at.B_SINCE);
     }
@@ -550,13 +586,9 @@ function eachNode(budget: u32, remove: bool): void {
     for (let slot: u32 = 1; slot <= last; slot++) {
       if (slot == used + 1 && slot <= at.nodeCapacity) slot = at.nodeCapacity + 1;
       if (load<u32>(nodeAt(slot), at.N_STATE) == 0) continue;
-      if (!remove) attach(slot, budget);
+      if (!remove) attach(slot, budget, false);
       else if (pass == 0) detachFrom(slot, budget);
-      else {
-        for (let other: u32 = 1; other <= at.word(at.H_BUDGETS); other++) {
-          if (load<u32>(budgetAt(other), at.B_PERIOD) != PERIOD_RUN) attach(slot, other);
-        }
-      }
+      else for (let other: u32 = 1; other <= at.word(at.H_BUDGETS); other++) attach(slot, other, budget != NO_LIST);
     }
     if (!remove) return;
     if (pass == 0) {
@@ -576,6 +608,12 @@ export function relink(): void {
   }
 }
 
+/** Gives the name of budgets back, when none has it any more. */
+function dropName(name: u32): void {
+  for (let slot: u32 = 1; slot <= at.word(at.H_BUDGETS); slot++) if (load<u32>(budgetAt(slot), at.B_NAME) == name) return;
+  if (name > names.FOLDED) names.drop(name);
+}
+
 /** Removes a budget; what was held on it is held no longer. */
 export function remove(handle: f64): i32 {
   const slot = liveBudget(handle);
@@ -585,8 +623,10 @@ export function remove(handle: f64): i32 {
   dropAlerts(entry + at.POSITION_STRIDE);
   if (load<u32>(entry, at.B_PERIOD) == PERIOD_RUN) at.setWord(at.H_RUN_BUDGETS, at.word(at.H_RUN_BUDGETS) - 1);
   at.setWord(at.H_BACK, at.word(at.H_BACK) - load<u32>(entry, at.B_SLOT));
+  const name = load<u32>(entry, at.B_NAME);
   const generation = load<u32>(entry, at.B_GENERATION);
   memory.fill(entry, 0, at.BUDGET_STRIDE);
+  dropName(name);
   store<u32>(entry, afterUse(generation), at.B_GENERATION);
   at.setWord(at.H_LIVE_BUDGETS, at.word(at.H_LIVE_BUDGETS) - 1);
   eachNode(slot, true);
@@ -615,7 +655,28 @@ export function setAlert(handle: f64, index: u32, share: f64): i32 {
   memory.copy(budgetAt(slot) + at.B_THRESHOLD + (<usize>index << 4), at.header + at.H_AMOUNT, 16);
   store<f64>(budgetAt(slot) + at.B_SHARE + (<usize>index << 3), share);
   remark(slot);
+  // What was spent before may be more than some of them, once all are known.
+  if (index + 1 == load<u32>(budgetAt(slot), at.B_ALERTS)) fireAll(slot);
   return status.OK;
+}
+
+/** Works all marks out anew: they say nothing that limits, alerts and positions do not. */
+export function remarkAll(): void {
+  for (let slot: u32 = 1; slot <= at.word(at.H_BUDGETS); slot++) {
+    if (load<u32>(budgetAt(slot), at.B_LIVE) == 0) continue;
+    setMark(budgetAt(slot), budgetAt(slot));
+    if (load<u32>(budgetAt(slot), at.B_PERIOD) < PERIOD_RATE) setMark(budgetAt(slot) + at.POSITION_STRIDE, budgetAt(slot));
+  }
+  for (let index: u32 = 1; index <= at.word(at.H_POSITIONS); index++) {
+    const slot = load<u32>(positionAt(index), at.P_BUDGET);
+    if (slot != 0) setMark(positionAt(index), budgetAt(slot));
+  }
+}
+
+/** Does a rate limit hold what one can? */
+export function rateHolds(entry: usize): bool {
+  const full = load<u64>(entry, at.P_FULL);
+  return load<u32>(entry, at.B_PERIOD) < PERIOD_RATE || (full != 0 && load<u64>(entry) <= full && load<f64>(entry, at.P_HELD) >= 0.0);
 }
 
 function remark(slot: u32): void {
@@ -626,6 +687,20 @@ function remark(slot: u32): void {
   for (let index: u32 = 1; index <= at.word(at.H_POSITIONS); index++) {
     if (load<u32>(positionAt(index), at.P_BUDGET) == slot) setMark(positionAt(index), entry);
   }
+}
+
+/** Fires the alerts that what is spent has come to already, in the period that is and for every run. */
+function fireAll(slot: u32): void {
+  budget = budgetAt(slot);
+  if (load<u32>(budget, at.B_PERIOD) >= PERIOD_RATE) return;
+  fireSpent(budget);
+  for (let index: u32 = 1; index <= at.word(at.H_POSITIONS); index++) {
+    if (load<u32>(positionAt(index), at.P_BUDGET) == slot) fireSpent(positionAt(index));
+  }
+}
+
+function fireSpent(position: usize): void {
+  if ((load<u64>(position) | load<u64>(position, 8)) != 0) marked(position);
 }
 
 // ── alerts ───────────────────────────────────────────────────────────────────────────────────────

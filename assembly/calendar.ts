@@ -11,6 +11,8 @@ export const PERIOD_TOTAL: u32 = 5;
 export const PERIOD_RATE: u32 = 6;
 
 export const DAY_MS: f64 = 86400000.0;
+/** No time is as late: minutes since 1970 have to fit 32 bits. It is in the year 9892. */
+export const TIME_END: f64 = 250000000000000.0;
 
 /** Months since year 0 of a day since 1970, in the Gregorian calendar (days counted from March, as years end then). */
 function monthOf(day: u32): u32 {

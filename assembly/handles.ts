@@ -39,13 +39,18 @@ export function isInUse(generation: u32): bool {
   return generation - 1 < GENERATION_LAST;
 }
 
+/** Is this what a slot keeps that is free: nothing yet, or the generation that it will have next? */
+export function isFree(generation: u32): bool {
+  return generation == 0 || (generation & FREE) != 0 && isInUse(generation & ~FREE);
+}
+
 /** Slot of a node's handle, from its bits. Those of another kind make it greater than any, so nobody need ask for the kind. */
 @inline
 export function slotIn(bits: u64): u32 {
   return <u32>(bits & KIND_AND_SLOT);
 }
 
-/** Generation of a handle, from its bits: above all that there are when it is no handle, and never 0 when it is one. */
+/** Generation of a handle, from its bits: none that is in use when it is no handle. */
 @inline
 export function generationIn(bits: u64): u64 {
   return (bits >> 26) - EXPONENT;

@@ -14,6 +14,7 @@ import * as ledger from "./ledger";
 import * as nameTable from "./names";
 import * as operationTable from "./operations";
 import * as pricing from "./pricing";
+import * as reservations from "./reservations";
 import * as rollup from "./rollup";
 import * as routes from "./routes";
 import * as scanner from "./scan";
@@ -71,7 +72,7 @@ export function init(): i32 {
   at.setWord(at.H_ADDRESSES + 88, <u32>at.bufferBase);
   nameTable.start(OVERFLOW_NAME, lengthOf(OVERFLOW_NAME), FOLDED_NAME, lengthOf(FOLDED_NAME));
   attribution.start();
-  ledger.start();
+  reservations.start();
   at.setWord(at.H_METERS, 1);
   store<u64>(at.header, load<u64>(at.form, 32), at.H_RANDOM);
   store<f64>(at.header, 3600000.0, at.H_TTL);
@@ -128,9 +129,9 @@ export function findRun(address: usize, length: i32): f64 {
   return slot == 0 ? 0 : nodeHandle(slot);
 }
 
-/** Are these bytes of this memory? */
+/** Are these bytes of this memory, with as many before them as a look at the bytes before may take? */
 function isMemory(address: usize, length: u32): bool {
-  return <u64>address + <u64>length <= <u64>memory.size() << 16;
+  return address >= at.header && <u64>address + <u64>length <= <u64>memory.size() << 16;
 }
 
 /** Marks a run or a scope as finished; `how` 0 finished, 32 failed, 64 killed. */
@@ -159,12 +160,15 @@ export function addOperation(length: i32, classId: i32, traits: i32): i32 {
   return id < 0 ? status.CAPACITY : id;
 }
 
+let texts: u32 = 0;
+
 /** Copies text from the window to where it stays; 0 when there is no room. */
 function keepText(length: u32): usize {
-  const offset = nameTable.takeBytes(length);
-  if (offset == 0xffffffff) return 0;
-  memory.copy(at.nameByteBase + offset, at.windowBase, length);
-  return at.nameByteBase + offset;
+  if (length > at.TEXT_BYTES - texts) return 0;
+  const text = at.textBase + texts;
+  memory.copy(text, at.windowBase, length);
+  texts += length;
+  return text;
 }
 
 /** Begins a new version of prices, of which up to so many change. Reservations keep theirs. */

@@ -1,8 +1,9 @@
 // The map of linear memory. Capacities are chosen once; memory never grows afterwards.
 //
-//   of fixed size: header │ form │ meters │ operations │ routes │ literal routes │ cells │ measures │ old prices │ window
-//   by capacity: nodes │ overflow nodes │ tuples │ reservations │ budgets │ links │ positions │ names │
-//   name sums │ folded amounts │ scratch │ name index │ tuple index │ name bytes │ merged ledgers │ buffer
+//   of fixed size: header │ form │ meters │ operations │ free name bytes │ old prices │ routes │ literal routes │ texts │
+//   cells │ measures │ window
+//   by capacity: nodes │ overflow nodes │ tuples │ reservations │ budgets │ links │ positions │ names │ folded amounts │
+//   name bytes │ merged ledgers │ name sums │ scratch │ name index │ tuple index │ buffer
 //
 // Names are reached by id (entry number); nodes, reservations and budgets by handle (slot and generation).
 
@@ -340,6 +341,9 @@ export const oldPriceBase: usize = memory.data(OLD_PRICES * <u32>OLD_PRICE_STRID
 export const routeBase: usize = memory.data(ROUTE_CAPACITY * <u32>ROUTE_STRIDE, 64);
 export const literalBase: usize = memory.data(LITERAL_CAPACITY * <u32>LITERAL_STRIDE, 64);
 export const literalTextBase: usize = memory.data(LITERAL_BYTES, 64);
+/** Names of added operations and the static prefix: they are no state, so no snapshot brings or changes them. */
+export const TEXT_BYTES: u32 = 65536;
+export const textBase: usize = memory.data(TEXT_BYTES, 64);
 /** Cells of calls, by operation id, and behind them the cells found by key. */
 export const callBase: usize = memory.data((OPERATION_CAPACITY + CELL_CAPACITY) * <u32>CELL_STRIDE, 64);
 export const cellBase: usize = callBase + <usize>OPERATION_CAPACITY * CELL_STRIDE;

@@ -1,12 +1,13 @@
 // Books: prices an operation and adds it, exactly, to its node, its cell and its budgets.
 import * as budgets from "./budgets";
-import { PERIOD_RATE, PERIOD_RUN, DAY_MS } from "./calendar";
+import { DAY_MS, PERIOD_RATE, PERIOD_RUN, TIME_END } from "./calendar";
 import { needNode, unneedNode } from "./folding";
-import { afterUse, generation, handleOf, inUse, KIND_TICKET, generationIn, liveNode, nodeAt, slotIn, slotOf } from "./handles";
+import { afterUse, generation, generationIn, handleOf, inUse, isInUse, KIND_TICKET, liveNode, nodeAt, slotIn, slotOf } from "./handles";
 import * as at from "./layout";
 import { noteLatency, noteSize } from "./measures";
 import * as money from "./money";
 import { entryAt, isQuantity, meterAt, operationAt, priceQuantity } from "./pricing";
+import { EXPIRED, holdAll, LEASE, OPEN, putLast, reservationAt, stateOf, takeOut, TOKENLESS, WARNED } from "./reservations";
 import { draw, keep, thresholdOf } from "./sampling";
 import * as status from "./status";
 
@@ -21,7 +22,7 @@ const MINUTE_MS: f64 = 60000.0;
  * A clock that shows 0 was never set, so it may leap.
  */
 export function tick(now: f64): i32 {
-  if (!(now >= 0.0 && now < 1e15)) return status.CLOCK;
+  if (!(now >= 0.0 && now < TIME_END)) return status.CLOCK;
   const latest = load<f64>(at.header, at.H_LATEST);
   // Measured from the latest time known, so that a clock that stepped far back can come home.
   if (latest > 0.0 && now - latest > LEAP_MS) return status.CLOCK;
@@ -32,7 +33,7 @@ export function tick(now: f64): i32 {
   if (minute != at.word(at.H_MINUTE)) {
     at.setWord(at.H_MINUTE, minute);
     turnDay(<u32>(now / DAY_MS));
-    budgets.turn();
+    budgets.turn(latest == 0.0);
   }
   expire();
   return status.OK;
@@ -146,7 +147,8 @@ function checkMeter(meter: i32): bool {
 function checkCall(operation: i32, meter: i32, quantity: f64): i32 {
   if (!checkOperation(operation)) return status.OPERATION;
   if (!checkMeter(meter)) return status.METER;
-  return isQuantity(quantity) ? status.OK : status.QUANTITY;
+  if (!isQuantity(quantity)) return status.QUANTITY;
+  return meter == 0 && quantity != 0.0 ? status.METER : status.OK;
 }
 
 /** Prices without booking; the amount is left in the header as the last cost. */
@@ -182,9 +184,12 @@ export function record(handle: f64, operation: i32, meter: i32, quantity: f64, i
   if (slot > at.lastNode) return status.HANDLE;
   const node = nodeAt(slot);
   if (generationIn(bits) != <u64>load<u32>(node, at.N_GENERATION)) return status.HANDLE;
-  if (generationIn(bits) == 0) return status.HANDLE;
+  // What a free slot keeps is no generation either.
+  if (!isInUse(<u32>generationIn(bits))) return status.HANDLE;
   if (!checkOperation(operation)) return status.OPERATION;
-  if ((i32(meter != 0) | i32(quantity != 0.0)) != 0) return recordMetered(node, operation, meter, quantity, items);
+  if (meter != 0) return recordMetered(node, operation, meter, quantity, items);
+  // A quantity of nothing in particular would be lost.
+  if (quantity != 0.0) return checkCall(operation, meter, quantity);
   if (items < 0) return status.QUANTITY;
 
   const price = operationAt(operation);
@@ -227,7 +232,7 @@ export function record(handle: f64, operation: i32, meter: i32, quantity: f64, i
   return i32(draw(threshold, cell));
 }
 
-/** The longer way: with a quantity, which has a price of its own (the call itself, meter 0, has none). */
+/** The longer way: with a quantity, which has a price of its own. */
 function recordMetered(node: usize, operation: u32, meter: i32, quantity: f64, items: i32): i32 {
   if (!checkMeter(meter)) return status.METER;
   if (!isQuantity(quantity) || items < 0) return status.QUANTITY;
@@ -235,16 +240,14 @@ function recordMetered(node: usize, operation: u32, meter: i32, quantity: f64, i
   const cell = callCell(operation);
   const priceLow = load<u64>(price);
   const priceHigh = load<u64>(price, 8);
-  money.set(0, 0);
-  const flags = meter != 0 ? priceQuantity(meterAt(meter), quantity) : 0;
+  const flags = priceQuantity(meterAt(meter), quantity);
   if (flags < 0) return flags;
   const low = priceLow + money.low;
   const high = priceHigh + money.high + u64(low < priceLow);
   if (money.overflows(at.header, low, high)) return status.OVERFLOW;
-  if (meter != 0) bookQuantity(operation, meter, quantity, flags);
+  bookQuantity(operation, meter, quantity, flags);
   money.addTo(at.header, low, high);
   book(node, cell, priceLow, priceHigh, load<u32>(price, at.O_TRAITS), items, low, high);
-  // Meter 0, the call itself, counts no bytes.
   const bytes = load<u32>(meterAt(meter), at.M_FLAGS) & at.METER_BYTES ? <u64><i64>quantity : 0;
   return recordRarely(node, price, cell, low, high, bytes, flags);
 }
@@ -273,44 +276,6 @@ function sampled(flags: i32, price: usize, cell: usize): i32 {
 
 // ── two phases: reserve, then settle or release ──────────────────────────────────────────────────
 
-const OPEN: u32 = 1;
-const EXPIRED: u32 = 2;
-const LEASE: u32 = 3;
-/** A budget that does not block had no room for it. */
-const WARNED: u32 = 8;
-
-@inline
-function reservationAt(slot: u32): usize {
-  return at.reservationBase + <usize>slot * at.RESERVATION_STRIDE;
-}
-
-function stateOf(reservation: usize): u32 {
-  return load<u32>(reservation, at.R_STATE) & 3;
-}
-
-// The open and the expired are in lists from the one that was left alone for longest on; 0 and 1 are their heads.
-
-function join(before: u32, after: u32): void {
-  store<u32>(reservationAt(before), after, at.R_NEXT);
-  store<u32>(reservationAt(after), before, at.R_BEFORE);
-}
-
-function takeOut(slot: u32): void {
-  join(load<u32>(reservationAt(slot), at.R_BEFORE), load<u32>(reservationAt(slot), at.R_NEXT));
-}
-
-function putLast(head: u32, slot: u32): void {
-  join(load<u32>(reservationAt(head), at.R_BEFORE), slot);
-  join(slot, head);
-}
-
-/** Makes the two lists, empty. */
-export function start(): void {
-  join(0, 0);
-  join(1, 1);
-  at.setWord(at.H_RESERVATIONS, 2);
-}
-
 /** Why the last ticket was of no use: never given out, or settled before. */
 let refusal: i32 = 0;
 /** Slot of the last reservation that was asked for. */
@@ -331,7 +296,28 @@ function openReservation(ticket: f64, lease: bool): usize {
   return 0;
 }
 
-/** A slot for one more; 0 when all are open. It is the caller's to fill. */
+/** A reservation as it is before there is a slot for it: what is refused has taken nobody's. */
+const asked: usize = memory.data(at.RESERVATION_STRIDE, 8);
+
+/** Fills the asked-for reservation in. False when each slot has one that is open. */
+function ask(node: u32, state: u32): bool {
+  if (
+    at.word(at.H_FREE_RESERVATION) == 0 && at.word(at.H_RESERVATIONS) >= at.reservationCapacity && load<u32>(reservationAt(1), at.R_NEXT) == 1
+  ) {
+    return false;
+  }
+  memory.fill(asked, 0, at.RESERVATION_STRIDE);
+  store<f64>(asked, load<f64>(at.header, at.H_NOW), at.R_NOW);
+  store<f64>(asked, load<f64>(at.header, at.H_LATEST), at.R_LATEST);
+  store<f64>(asked, load<f64>(at.header, at.H_LATEST), at.R_TOUCHED);
+  store<u32>(asked, at.word(at.H_VERSION), at.R_VERSION);
+  store<u32>(asked, node, at.R_NODE);
+  store<u32>(asked, state, at.R_STATE);
+  number(asked);
+  return true;
+}
+
+/** Gives the asked-for reservation a slot: when none is free, that of the ticket that expired longest ago. */
 function takeReservation(): u32 {
   let slot = at.word(at.H_FREE_RESERVATION);
   if (slot == 0) {
@@ -339,23 +325,15 @@ function takeReservation(): u32 {
     if (slot < at.reservationCapacity) {
       at.setWord(at.H_RESERVATIONS, slot + 1);
     } else {
-      // The ticket that expired longest ago is forgotten.
       slot = load<u32>(reservationAt(1), at.R_NEXT);
-      if (slot == 1) return 0;
       at.count(at.header + at.H_FORGOTTEN, 1);
       end(slot);
     }
   }
-  if (slot == at.word(at.H_FREE_RESERVATION)) at.setWord(at.H_FREE_RESERVATION, load<u32>(reservationAt(slot), at.R_NEXT));
   const reservation = reservationAt(slot);
-  const generation = inUse(load<u32>(reservation, at.R_GENERATION));
-  memory.fill(reservation, 0, at.RESERVATION_STRIDE);
-  store<u32>(reservation, generation, at.R_GENERATION);
-  store<f64>(reservation, load<f64>(at.header, at.H_NOW), at.R_NOW);
-  store<f64>(reservation, load<f64>(at.header, at.H_LATEST), at.R_LATEST);
-  store<f64>(reservation, load<f64>(at.header, at.H_LATEST), at.R_TOUCHED);
-  store<u32>(reservation, at.word(at.H_VERSION), at.R_VERSION);
-  number(reservation);
+  if (slot == at.word(at.H_FREE_RESERVATION)) at.setWord(at.H_FREE_RESERVATION, load<u32>(reservation, at.R_NEXT));
+  store<u32>(asked, inUse(load<u32>(reservation, at.R_GENERATION)), at.R_GENERATION);
+  memory.copy(reservation, asked, at.RESERVATION_STRIDE);
   return slot;
 }
 
@@ -384,16 +362,6 @@ function end(slot: u32): void {
   takeOut(slot);
   giveBack(slot);
   unneedNode(node);
-}
-
-/** Holds what the reservation holds on its budgets, or frees it; one that expired holds nothing. */
-function holdAll(reservation: usize, free: bool): void {
-  if (stateOf(reservation) != OPEN || at.word(at.H_LIVE_BUDGETS) == 0) return;
-  budgets.use(
-    load<u64>(reservation), load<u64>(reservation, 8), load<u64>(reservation, at.R_BYTES),
-    load<u32>(operationAt(load<u32>(reservation, at.R_OPERATION)), at.O_TRAITS),
-  );
-  budgets.hold(load<u32>(reservation, at.R_NODE), reservation, free);
 }
 
 /** Lets reservations that nobody touched for their time expire; their tickets stay good. */
@@ -482,41 +450,33 @@ export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64):
   if (node == 0) return status.HANDLE;
   const wrong = checkCall(operation, meter, quantity);
   if (wrong < 0) return wrong;
+  if (!ask(node, OPEN)) return status.CAPACITY;
+  store<u32>(asked, operation, at.R_OPERATION);
+  if (meter != 0) store<f64>(entryFor(asked, meter), quantity, 8);
+  const priced = priceAll(asked, false, false);
+  if (priced < 0) return priced;
+  keepHeld(asked, money.low, money.high, pricedBytes);
+  memory.copy(at.header + at.H_LAST_RESERVED, asked, 16);
+  if (at.word(at.H_LIVE_BUDGETS) != 0) {
+    budgets.use(money.low, money.high, pricedBytes, load<u32>(operationAt(operation), at.O_TRAITS));
+    const warned = budgets.check(node, asked, true);
+    if (warned < 0) return warned;
+    budgets.hold(node, asked, false);
+    const hasTokens = budgets.passRates(node, asked, false);
+    store<u32>(asked, OPEN | (warned != 0 ? WARNED : 0) | (hasTokens ? 0 : TOKENLESS), at.R_STATE);
+  }
   const slot = takeReservation();
-  if (slot == 0) return status.CAPACITY;
-  const reservation = reservationAt(slot);
-  store<u32>(reservation, node, at.R_NODE);
-  store<u32>(reservation, operation, at.R_OPERATION);
-  store<u32>(reservation, OPEN, at.R_STATE);
-  if (meter != 0) store<f64>(entryFor(reservation, meter), quantity, 8);
-  let refused = priceAll(reservation, false, false);
-  if (refused >= 0) {
-    keepHeld(reservation, money.low, money.high, pricedBytes);
-    memory.copy(at.header + at.H_LAST_RESERVED, reservation, 16);
-    refused = 0;
-    if (at.word(at.H_LIVE_BUDGETS) != 0) {
-      const traits = load<u32>(operationAt(operation), at.O_TRAITS);
-      budgets.use(money.low, money.high, pricedBytes, traits);
-      refused = budgets.check(node, reservation, true);
-      if (refused >= 0) {
-        budgets.hold(node, reservation, false);
-        budgets.passRates(node, reservation, false);
-        if (refused != 0) store<u32>(reservation, OPEN | WARNED, at.R_STATE);
-      }
-    }
-  }
-  if (refused < 0) {
-    giveBack(slot);
-    return refused;
-  }
   needNode(node);
   putLast(0, slot);
   at.setWord(at.H_OPEN, at.word(at.H_OPEN) + 1);
   at.count(at.header + at.H_CHANGES, 1);
-  return handleOf(slot, KIND_TICKET, load<u32>(reservation, at.R_GENERATION));
+  return handleOf(slot, KIND_TICKET, load<u32>(asked, at.R_GENERATION));
 }
 
-/** Moves a reservation to the node that its call has brought into being. The payer stays. */
+/**
+ * Moves a reservation to the node that its call has brought into being. The payer stays, and the call was let in: its
+ * hold moves along even where a limit of the other node has no room for it.
+ */
 export function assign(ticket: f64, handle: f64): i32 {
   const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
@@ -578,7 +538,7 @@ export function extend(ticket: f64, meter: i32, quantity: f64): i32 {
         low - heldLow, high - load<u64>(reservation, 8) - u64(low < heldLow), bytes - load<u64>(reservation, at.R_BYTES), 0,
       );
       refused = budgets.check(node, reservation, false);
-      if (refused > 0) store<u32>(reservation, OPEN | WARNED, at.R_STATE);
+      if (refused > 0) store<u32>(reservation, load<u32>(reservation, at.R_STATE) | WARNED, at.R_STATE);
       if (refused >= 0) budgets.hold(node, reservation, false);
     }
     if (refused >= 0) {
@@ -599,7 +559,8 @@ export function extend(ticket: f64, meter: i32, quantity: f64): i32 {
 export function release(ticket: f64): i32 {
   const reservation = openReservation(ticket, false);
   if (reservation == 0) return refusal;
-  if (at.word(at.H_LIVE_BUDGETS) != 0) {
+  // What took no token of some limit gives none back to any: rather one call too few.
+  if (at.word(at.H_LIVE_BUDGETS) != 0 && !(load<u32>(reservation, at.R_STATE) & TOKENLESS)) {
     const traits = load<u32>(operationAt(load<u32>(reservation, at.R_OPERATION)), at.O_TRAITS);
     budgets.use(0, 0, 0, traits);
     budgets.passRates(load<u32>(reservation, at.R_NODE), reservation, true);
@@ -681,18 +642,14 @@ export function grant(handle: f64): f64 {
   if (budget == 0) return status.BUDGET;
   const period = load<u32>(budgets.budgetAt(budget), at.B_PERIOD);
   if (period == PERIOD_RUN || period >= PERIOD_RATE || load<u64>(at.header, at.H_AMOUNT + 8) >> 62 != 0) return status.CONFIGURATION;
-  const slot = takeReservation();
-  if (slot == 0) return status.CAPACITY;
-  const reservation = reservationAt(slot);
-  store<u32>(reservation, budget, at.R_NODE);
-  store<u32>(reservation, LEASE, at.R_STATE);
-  if (!budgets.grant(budget, reservation)) {
-    giveBack(slot);
+  if (!ask(budget, LEASE)) return status.CAPACITY;
+  if (!budgets.grant(budget, asked)) {
     at.setWord(at.H_DECIDED, budget);
     return status.BLOCKED;
   }
+  const slot = takeReservation();
   at.count(at.header + at.H_CHANGES, 1);
-  return handleOf(slot, KIND_TICKET, load<u32>(reservation, at.R_GENERATION));
+  return handleOf(slot, KIND_TICKET, load<u32>(asked, at.R_GENERATION));
 }
 
 /** Spends the amount in the header of a lease, or ends it and frees what is left. Answers flags or a status. */

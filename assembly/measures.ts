@@ -14,7 +14,7 @@ function note(histogram: usize, value: u64, bits: u32): void {
 
 /** Counts a latency in ms, by microseconds up to 2^32 - 1; below zero it is unknown. */
 export function noteLatency(operation: u32, latency: f64): void {
-  if (!(latency >= 0.0)) return;
+  if (!(latency >= 0.0 && latency < Infinity)) return;
   const micros: u64 = latency >= 4294967.0 ? 0xffffffff : <u64>(latency * 1000.0);
   note(at.measureBase + <usize>operation * at.LATENCY_STRIDE, micros, 3);
 }

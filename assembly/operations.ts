@@ -13,8 +13,6 @@ import { same } from "./bytes";
 import { addRoute, BASES } from "./routes";
 import { operationAt } from "./pricing";
 
-export const CLASS_UNKNOWN: u32 = 0;
-
 /** Class names by id; the host reads them once. */
 export const CLASSES: usize = ascii(`other run-lifecycle tracking-write tracking-read experiment-write artifact-write artifact-read model-log registry-write registry-read trace-write trace-read admin`);
 

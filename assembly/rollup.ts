@@ -8,9 +8,6 @@ import * as names from "./names";
 import * as snapshot from "./snapshot";
 import * as status from "./status";
 
-/** Steps up a chain of runs; only contradicting ledgers can make one longer. */
-const STEPS_MAX: u32 = 65536;
-
 @inline
 function sumOf(name: u32): usize {
   return at.sumBase + <usize>name * at.AMOUNT_STRIDE;
@@ -27,16 +24,15 @@ function parentOf(name: u32): usize {
 }
 
 /** Adds an amount to a run, and to those above it when they hold what is below them. */
-@inline
 function addToRun(name: u32, amount: usize, inclusive: bool): void {
   addToName(name, amount);
-  if (!inclusive) return;
-  let steps: u32 = 0;
-  name = load<u32>(parentOf(name));
-  while (name != 0 && ++steps < STEPS_MAX) {
-    addToName(name, amount);
-    name = load<u32>(parentOf(name));
-  }
+  if (!inclusive || isNothing(amount)) return;
+  for (name = load<u32>(parentOf(name)); name != 0; name = load<u32>(parentOf(name))) addToName(name, amount);
+}
+
+@inline
+function isNothing(amount: usize): bool {
+  return (load<u64>(amount) | load<u64>(amount, 8)) == 0;
 }
 
 /** Notes who a run's parent is. Of ledgers that contradict each other the greater hash wins, in whatever order they came. */
@@ -64,6 +60,7 @@ function after(slot: u32): u32 {
 
 /** Adds an amount to the run in a slot and to all above it. Handles know no cycle. */
 function addUpwards(slot: u32, amount: usize): void {
+  if (isNothing(amount)) return;
   for (; slot != 0; slot = runAt(load<u32>(nodeAt(slot), at.N_PARENT))) addToName(load<u32>(nodeAt(slot), at.N_NAME), amount);
 }
 
@@ -78,10 +75,35 @@ function noteParents(end: u32): void {
   }
 }
 
+/**
+ * Ledgers that contradict each other may make a run its own ancestor. Of each such round the link that the name with the
+ * greatest hash has is cut, in whatever order they came. The sums, still nothing, keep who has been gone up from.
+ */
+function cutRounds(): void {
+  const used = at.word(at.H_NAMES);
+  for (let name: u32 = 1; name < used; name++) {
+    let run = name;
+    while (run != 0 && load<u32>(sumOf(run)) == 0) {
+      store<u32>(sumOf(run), name);
+      run = load<u32>(parentOf(run));
+    }
+    if (run == 0 || load<u32>(sumOf(run)) != name) continue;
+    let cut = run;
+    for (let next = load<u32>(parentOf(run)); next != run; next = load<u32>(parentOf(next))) {
+      if (load<u32>(names.entryOf(next), 8) > load<u32>(names.entryOf(cut), 8)) cut = next;
+    }
+    store<u32>(parentOf(cut), 0);
+  }
+  memory.fill(at.sumBase, 0, <usize>used * at.AMOUNT_STRIDE);
+}
+
 function rollUpRuns(inclusive: bool): void {
   const end = at.nodeCapacity + 1 + at.word(at.H_TUPLES);
   const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
-  if (inclusive && isMerged) noteParents(end);
+  if (inclusive && isMerged) {
+    noteParents(end);
+    cutRounds();
+  }
   for (let slot = after(0); slot < end; slot = after(slot)) {
     const node = nodeAt(slot);
     if (load<u32>(node, at.N_STATE) == 0) continue;
@@ -151,7 +173,7 @@ export function rollUp(dimension: u32, inclusive: bool): i32 {
   const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
   for (let name: u32 = 1; name < used; name++) {
     const amount = names.foldedAt(name);
-    if ((load<u64>(amount) | load<u64>(amount, 8)) == 0 || names.dimensionOf(name) != dimension) continue;
+    if (isNothing(amount) || names.dimensionOf(name) != dimension) continue;
     const slot = inclusive && isRun && !isMerged ? names.nodeOf(name) : 0;
     if (slot != 0) addUpwards(slot, amount);
     else addToRun(name, amount, inclusive && isRun && isMerged);

@@ -227,7 +227,6 @@ const API_3: u64 = 0x302e332f6970612f; // "/api/3.0"
 const AJAX: u64 = 0x70612d78616a612f; // "/ajax-ap", then
 const AJAX_2: u64 = 0x6c6d2f302e322f69; // "i/2.0/ml"
 const AJAX_3: u64 = 0x6c6d2f302e332f69; // "i/3.0/ml"
-const FLOW: u32 = 0x776f6c66; // "flow"
 const MLFLOW_: u64 = 0x2d776f6c666c6d2f; // "/mlflow-", then
 const ARTIFACT: u64 = 0x7463616669747261; // "artifact", then "s/"
 const S_SLASH: u32 = 0x2f73;

@@ -1,6 +1,6 @@
 // Snapshots: everything as bytes, brought back, or merged into another engine's account.
 //
-// FORMAT 2. Everything is little-endian; amounts are 16 bytes, low word first. A snapshot is a run of rows:
+// FORMAT 3. Everything is little-endian; amounts are 16 bytes, low word first. A snapshot is a run of rows:
 //
 //   section u32 │ index u32 │ bytes of the section's row
 //
@@ -40,9 +40,10 @@
 // The sequence grows with everything that is booked, opened, finished or folded: of two ledgers of one source and epoch
 // the greater holds the newer.
 import { enterTuple, tupleAt } from "./attribution";
-import { budgetAt, positionAt } from "./budgets";
+import { budgetAt, positionAt, rateHolds, remarkAll } from "./budgets";
+import { PERIOD_RUN, TIME_END } from "./calendar";
 import { hashOf, mixed } from "./bytes";
-import { isInUse, nodeAt } from "./handles";
+import { isFree, isInUse, nodeAt } from "./handles";
 import * as at from "./layout";
 import * as money from "./money";
 import * as names from "./names";
@@ -50,7 +51,7 @@ import { addMeter, isQuantity, meterAt, meterNamed, operationAt } from "./pricin
 import * as status from "./status";
 
 const MAGIC: u64 = 0x020073706f6e6567;
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const HEAD: u32 = 0;
 export const HEADER: u32 = 1;
 const METERS: u32 = 2;
@@ -278,6 +279,9 @@ function accept(row: usize, id: u32, index: u32, bytes: u32, how: u32): i32 {
     if (id != HEAD || load<u64>(row, 8) != MAGIC) return status.CORRUPT;
     if (load<u64>(row, 16) != load<u64>(head, 8)) return status.INCOMPATIBLE;
     if (how != MERGE) {
+      // What another source or life of it counted would be counted again under this name.
+      const isOther = load<f64>(row, 56) != load<f64>(head, 48) || load<u32>(row, 64) != load<u32>(head, 56);
+      if (isOther && load<f64>(row, 56) != 0 && load<f64>(head, 48) != 0) return status.INCOMPATIBLE;
       for (let i: usize = 16; i < 48; i += 4) if (load<u32>(row + 8 + i) != load<u32>(head + i)) return status.INCOMPATIBLE;
     }
   } else if (id != LEDGER) {
@@ -383,7 +387,7 @@ function headerHolds(): bool {
     at.word(at.H_METERS) - 1 < at.METER_CAPACITY && at.word(at.H_OLD_PRICES) <= at.OLD_PRICES &&
     at.word(at.H_RESERVATIONS) - 2 <= at.reservationCapacity - 2 && at.word(at.H_BUDGETS) < at.budgetCapacity &&
     at.word(at.H_LINKS) < at.linkCapacity && at.word(at.H_POSITIONS) < at.positionCapacity && at.word(at.H_SLOT) < 2 &&
-    now >= 0.0 && now <= latest && latest < 1e15
+    now >= 0.0 && now <= latest && latest < TIME_END
   );
 }
 
@@ -505,22 +509,51 @@ function isName(id: u32, dimension: u32): bool {
   return entry != 0 && <u32>load<u8>(entry, 6) == dimension;
 }
 
-/** Runs below each other, and steps up all chains of a ledger, that a snapshot may have. */
-const DEPTH_MAX: u32 = 65536;
-const STEPS_MAX: u32 = 0x10000000;
+/** Set on a node while a reading looks at it: the chain above it was gone up, and is being gone up. */
+const ENDS: u32 = 0x40000000;
+const GOING: u32 = 0x80000000;
+/** All states there are. */
+const STATES: u32 = 0xff;
+
+/** Does the chain of parents above a node come to an end? Every node is gone up from once. */
+function endsAbove(node: usize): bool {
+  let above = node;
+  let ends = true;
+  while (load<u32>(above, at.N_PARENT) != 0 && !(load<u32>(above, at.N_STATE) & ENDS)) {
+    store<u32>(above, load<u32>(above, at.N_STATE) | GOING, at.N_STATE);
+    above = find(NODES, load<u32>(above, at.N_PARENT));
+    // A chain that does not end is one that goes round.
+    if (above == 0 || load<u32>(above, at.N_STATE) == 0 || (load<u32>(above, at.N_STATE) & GOING) != 0) {
+      ends = false;
+      break;
+    }
+  }
+  for (above = node; above != 0 && (load<u32>(above, at.N_STATE) & GOING) != 0; ) {
+    store<u32>(above, (load<u32>(above, at.N_STATE) & ~GOING) | ENDS, at.N_STATE);
+    above = load<u32>(above, at.N_PARENT) == 0 ? 0 : find(NODES, load<u32>(above, at.N_PARENT));
+  }
+  return ends;
+}
+
 /** What the folded amounts of a dimension come to. */
 const sums: usize = memory.data(at.DIMENSIONS * 16, 8);
 
 /** Is the ledger that is looked at sound: does everything refer to what is there, and add up? */
 function ledgerHolds(): bool {
+  for (let node = first(NODES); node != 0; node = next()) if (load<u32>(node, at.N_STATE) > STATES) return false;
+  const holds = everythingHolds();
+  for (let node = first(NODES); node != 0; node = next()) store<u32>(node, load<u32>(node, at.N_STATE) & STATES, at.N_STATE);
+  return holds;
+}
+
+function everythingHolds(): bool {
   const header = find(HEADER, 0);
   if (header == 0) return false;
   memory.copy(sums, header + at.H_FOLDED, at.DIMENSIONS * 16);
-  let steps: u32 = 0;
   // Name 0 of the sums is that of all nodes; no dimension has it.
   memory.fill(sums, 0, 16);
   for (let node = first(NODES); node != 0; node = next()) {
-    const state = load<u32>(node, at.N_STATE);
+    const state = load<u32>(node, at.N_STATE) & ~ENDS;
     if (state == 0 || rowIndex == 0) {
       if ((load<u64>(node) | load<u64>(node, 8) | state) != 0) return false;
       continue;
@@ -530,14 +563,7 @@ function ledgerHolds(): bool {
     const dimension = state & at.STATE_SCOPE ? at.DIMENSION_MODEL : at.DIMENSION_RUN;
     if (!isName(load<u32>(node, at.N_EXPERIMENT), at.DIMENSION_EXPERIMENT) || !isName(load<u32>(node, at.N_NAME), dimension)) return false;
     money.addTo(sums, load<u64>(node), load<u64>(node, 8));
-    let parent = load<u32>(node, at.N_PARENT);
-    let depth: u32 = 0;
-    while (parent != 0) {
-      const above = find(NODES, parent);
-      // A chain that does not end is one that goes round.
-      if (above == 0 || load<u32>(above, at.N_STATE) == 0 || ++depth > DEPTH_MAX || ++steps > STEPS_MAX) return false;
-      parent = load<u32>(above, at.N_PARENT);
-    }
+    if (load<u32>(node, at.N_PARENT) != 0 && !endsAbove(node)) return false;
   }
   let tuplesLow: u64 = 0;
   let tuplesHigh: u64 = 0;
@@ -643,7 +669,7 @@ function listsHold(): bool {
     const node = nodeAt(slot);
     const state = load<u32>(node, at.N_STATE);
     if (state == 0) {
-      if (load<u32>(node, at.N_GENERATION) != 0 && !(load<u32>(node, at.N_GENERATION) >> 31)) return false;
+      if (!isFree(load<u32>(node, at.N_GENERATION))) return false;
       continue;
     }
     if (!isInUse(load<u32>(node, at.N_GENERATION)) || (slot > at.word(at.H_NODES) && slot <= at.nodeCapacity)) return false;
@@ -725,14 +751,14 @@ function reservationsHold(): bool {
     const reservation = recordAt(RESERVATIONS, slot);
     const state = load<u32>(reservation, at.R_STATE);
     if (state == 0) {
-      if (load<u32>(reservation, at.R_GENERATION) != 0 && !(load<u32>(reservation, at.R_GENERATION) >> 31)) return false;
+      if (!isFree(load<u32>(reservation, at.R_GENERATION))) return false;
       continue;
     }
     const entries = load<u32>(reservation, at.R_ENTRIES);
-    if (slot >= used || (state & ~11) != 0 || entries > at.ENTRIES_MAX || load<u32>(reservation, at.R_OPERATION) >= at.word(at.H_OPERATIONS)) return false;
+    if (slot >= used || state > 15 || entries > at.ENTRIES_MAX || load<u32>(reservation, at.R_OPERATION) >= at.word(at.H_OPERATIONS)) return false;
     const time = load<f64>(reservation, at.R_LATEST);
     const now = load<f64>(reservation, at.R_NOW);
-    if (!(time >= 0.0 && time < 1e15 && now >= 0.0 && now < 1e15)) return false;
+    if (!(time >= 0.0 && time < TIME_END && now >= 0.0 && now < TIME_END)) return false;
     for (let i: u32 = 0; i < entries; i++) {
       const entry = reservation + at.R_ENTRY + <usize>i * at.ENTRY_STRIDE;
       if (load<u32>(entry) - 1 >= at.word(at.H_METERS) - 1 || !isQuantity(load<f64>(entry, 8)) || !isQuantity(load<f64>(entry, 16))) return false;
@@ -774,11 +800,11 @@ function limitsHold(): bool {
       continue;
     }
     live++;
-    if (load<u32>(budget, at.B_PERIOD) == 4) ofRuns++;
+    if (load<u32>(budget, at.B_PERIOD) == PERIOD_RUN) ofRuns++;
     back += load<u32>(budget, at.B_SLOT);
     if (
       slot == 0 || slot > at.word(at.H_BUDGETS) || load<u32>(budget, at.B_LIVE) != 1 || load<u32>(budget, at.B_UNIT) > 3 || load<u32>(budget, at.B_PERIOD) > 7 ||
-      load<u32>(budget, at.B_ACTION) > 1 || <u32>(load<i32>(budget, at.B_OFFSET) + 1440) > 2880 || load<u32>(budget, at.B_SLOT) > 1 || load<u32>(budget, at.B_ALERTS) > at.ALERTS_MAX ||
+      load<u32>(budget, at.B_ACTION) > 1 || <u32>(load<i32>(budget, at.B_OFFSET) + 1440) > 2880 || load<u32>(budget, at.B_SLOT) > u32(load<u32>(budget, at.B_PERIOD) < PERIOD_RUN) || !rateHolds(budget) || load<u32>(budget, at.B_ALERTS) > at.ALERTS_MAX ||
       !isInUse(load<u32>(budget, at.B_GENERATION)) || !names.names(load<u32>(budget, at.B_NAME), at.DIMENSION_BUDGET)
     ) {
       return false;
@@ -819,6 +845,7 @@ function limitsHold(): bool {
     if (!names.names(load<u32>(meter, at.M_NAME), at.DIMENSION_METER)) return false;
     if (load<u32>(meter, at.M_FLAGS) & at.METER_PRICED && (load<u64>(meter, at.M_DIVISOR) == 0 || load<u64>(meter, 8) >> 11 != 0)) return false;
   }
+  remarkAll();
   return true;
 }
 

@@ -20,7 +20,7 @@ export function storedExactly(bytes, { atto, bytes: per }) {
 }
 
 /**
- * What the engine does in one record, by hand in JavaScript: the same checks, the same sums (total, day, run, cell,
+ * What the engine does in one record, by hand in JavaScript: the same checks, the same sums (total, run, cell,
  * two budgets with their marks), the same counts, the same question whether to sample; with sums of another kind.
  * `sums(length)` is so many of them, `limit` a budget's and `costOf(operation, meter, bytes)` a price of that kind.
  */
@@ -28,7 +28,8 @@ function byHand({ runs, operationNames }, sums, limit, costOf) {
   const operations = operationNames.length;
   const teams = [...new Set(runs.map(({ team }) => team))];
   const generation = new Int32Array(runs.length).fill(1);
-  const total = sums(2);
+  const total = sums(1);
+  const last = sums(1);
   const runCost = sums(runs.length);
   const runOperations = new Int32Array(runs.length);
   const cells = operations * METERS;
@@ -52,7 +53,6 @@ function byHand({ runs, operationNames }, sums, limit, costOf) {
     if (items < 0) return -4;
     const cost = costOf(operation, meter, bytes);
     total[0] += cost;
-    total[1] += cost;
     runCost[run] += cost;
     runOperations[run] += counted[operation];
     const cell = operation * METERS + meter;
@@ -60,6 +60,7 @@ function byHand({ runs, operationNames }, sums, limit, costOf) {
     cellBytes[cell] += bytes;
     cellCount[cell]++;
     cellItems[cell] += items;
+    last[0] = cost;
     let flags = 0;
     for (let budget = head[run]; budget !== 0; budget = after[budget]) {
       const now = spent[budget] + cost;

@@ -13,15 +13,19 @@ import {
   POSITION_STRIDE,
 } from "./layout.js";
 import { ATTO_PER_USD, type Decimal, parseDecimal } from "./money.js";
+import { checkOptionNames } from "./option-names.js";
 
 /** What a budget counts. Amounts in `usd` are atto-USD; the others are whole numbers. */
 export type BudgetUnit = "usd" | "operations" | "runs" | "bytes";
-/** How long a budget lasts before it begins anew; `run`: one for each run, its children included. */
+/**
+ * How long a budget lasts before it begins anew; `run`: one for each run, with those below it that have the same payer,
+ * from the time on when it was opened.
+ */
 export type BudgetPeriod = "hour" | "day" | "week" | "month" | "run" | "total";
 
 /** Whom a limit applies to: all of what is named must hold. Empty is everybody. */
 export interface BudgetScope {
-  /** This run and those below it. */
+  /** This run, and those below it that have the same payer. */
   readonly run?: string | undefined;
   readonly experiment?: string | undefined;
   readonly team?: string | undefined;
@@ -35,7 +39,7 @@ export interface BudgetScope {
 
 export interface BudgetOptions {
   readonly name: string;
-  /** USD as decimal for `usd`, a whole number for the others. */
+  /** USD as number or decimal text for `usd` (a bigint is in atto-USD, as all amounts are), a whole number for the others. */
   readonly limit: Decimal | bigint;
   /** `usd` unless given. */
   readonly unit?: BudgetUnit;
@@ -104,6 +108,25 @@ export interface Refusal {
   readonly budget?: number;
 }
 
+const BUDGET_OPTIONS: readonly (keyof BudgetOptions)[] = [
+  "name",
+  "limit",
+  "period",
+  "scope",
+  "action",
+  "unit",
+  "alertAt",
+  "offsetMinutes",
+  "spent",
+];
+const RATE_OPTIONS: readonly (keyof RateLimitOptions)[] = [
+  "name",
+  "operations",
+  "per",
+  "burst",
+  "scope",
+  "action",
+];
 const UNITS: readonly BudgetUnit[] = ["usd", "operations", "runs", "bytes"];
 const PERIODS: readonly BudgetPeriod[] = ["hour", "day", "week", "month", "run", "total"];
 const ACTIONS = ["warn", "block"] as const;
@@ -143,14 +166,12 @@ function choice<T extends string>(
   return index;
 }
 
-/** An amount in a unit, as a host writes it. */
+/** An amount in a unit, as a host writes it; a bigint is in atto-USD, as everywhere, or in whole units. */
 function amountOf(field: string, value: Decimal | bigint, unit: BudgetUnit): bigint {
   let amount: bigint;
   if (unit === "usd" && typeof value !== "bigint") {
     const { numerator, denominator } = parseDecimal(value, field);
     amount = (numerator * ATTO_PER_USD) / denominator;
-  } else if (unit === "usd") {
-    amount = (value as bigint) * ATTO_PER_USD;
   } else if (
     typeof value === "bigint" ||
     (typeof value === "number" && Number.isSafeInteger(value)) ||
@@ -179,6 +200,9 @@ function checkAlerts(alertAt: readonly number[]): readonly number[] {
       throw wrong("alertAt", share, "is not a share above 0 and up to 10; write 0.8 for 80 %");
     }
     parseDecimal(share, "alertAt");
+    if (alertAt.indexOf(share) !== alertAt.lastIndexOf(share)) {
+      throw wrong("alertAt", share, "is there twice");
+    }
   }
   return alertAt;
 }
@@ -198,6 +222,7 @@ export class BudgetBook {
   }
 
   add(options: BudgetOptions): number {
+    checkOptionNames("addBudget", options, BUDGET_OPTIONS);
     const unit = options.unit ?? "usd";
     const choices = {
       unit: choice("unit", options.unit, "usd", UNITS),
@@ -206,6 +231,13 @@ export class BudgetBook {
     };
     const limit = amountOf("limit", options.limit, unit);
     const spent = options.spent === undefined ? 0n : amountOf("spent", options.spent, unit);
+    if (options.spent !== undefined && options.period === "run") {
+      throw wrong(
+        "spent",
+        options.spent,
+        "would be of no run; each begins its budget with nothing",
+      );
+    }
     const offset = options.offsetMinutes ?? 0;
     if (!Number.isInteger(offset) || Math.abs(offset) > 1440) {
       throw wrong("offsetMinutes", offset, "is not a whole number from -1440 to 1440");
@@ -217,6 +249,7 @@ export class BudgetBook {
   }
 
   addRate(options: RateLimitOptions): number {
+    checkOptionNames("addRateLimit", options, RATE_OPTIONS);
     const choices = {
       unit: UNITS.indexOf("operations"),
       period: FIRST_RATE + choice("per", options.per, undefined, RATES),
@@ -430,7 +463,8 @@ export class BudgetBook {
       run > 0 &&
       run % 2 ** 24 <= this.#instance.capacities.runs + this.#instance.capacities.tuples &&
       // As in assembly/handles.ts: the bit above the generation is set, and the kind of a node is 0.
-      2 ** 26 + this.#word(node, NODE.generation) === run / 2 ** 26 - (run % 2 ** 24) / 2 ** 26;
+      2 ** 26 + this.#word(node, NODE.generation) === run / 2 ** 26 - (run % 2 ** 24) / 2 ** 26 &&
+      this.#word(node, NODE.generation) !== 0;
     if (!known) refuse(-1, "run", run);
     let index = this.#word(node, NODE.positions);
     while (index !== 0) {

@@ -28,9 +28,22 @@ import {
   TRAIT_PRICED,
   TRAIT_RUN,
 } from "./layout.js";
-import { compile, type EngineExports, type EngineSource, embeddedModule } from "./module.js";
+import {
+  type CompiledModule,
+  compile,
+  type EngineExports,
+  type EngineSource,
+  embeddedModule,
+} from "./module.js";
 import { attoToUsd, type Decimal } from "./money.js";
-import { type CustomOperation, type EngineOptions, option, readCapacities } from "./options.js";
+import { checkOptionNames } from "./option-names.js";
+import {
+  type CustomOperation,
+  checkEngineOptions,
+  type EngineOptions,
+  option,
+  readCapacities,
+} from "./options.js";
 import {
   DEFAULT_METERS,
   type EnginePrices,
@@ -100,6 +113,20 @@ export interface ScannedBody {
   readonly tags: number;
 }
 
+type Names = Omit<ScopeOptions, "parent">;
+
+/** All names of a node, each read once and each text. @throws {EngineError} `INVALID_NAME`. */
+function attributionOf(options: Names): Names {
+  const { experiment, model, team, project, customerId, environment, costCenter, context } =
+    options;
+  const names = { experiment, model, team, project, customerId, environment, costCenter, context };
+  for (const [field, name] of Object.entries(names)) {
+    if (name === undefined || typeof name === "string") continue;
+    throw new EngineError("INVALID_NAME", field, name, `${String(name)} is not text`);
+  }
+  return names;
+}
+
 /** How a call ended. */
 export type Outcome = "ok" | "error";
 /** How a run ended. */
@@ -134,6 +161,30 @@ const NO_ROOM: Refusal = Object.freeze({
   reasonCode: "x_reservations_full",
 });
 
+/** No meter has this id, so the engine says that it lacks one once all else is right. */
+const NO_METER = 0x7fff_ffff;
+const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
+  "runId",
+  "parentRunId",
+  "experiment",
+  "team",
+  "project",
+  "customerId",
+  "environment",
+  "costCenter",
+  "context",
+];
+const SCOPE_OPTIONS: readonly (keyof ScopeOptions)[] = [
+  "parent",
+  "experiment",
+  "model",
+  "team",
+  "project",
+  "customerId",
+  "environment",
+  "costCenter",
+  "context",
+];
 const HOW_FINISHED: Readonly<Record<RunStatus, number>> = { FINISHED: 0, FAILED: 32, KILLED: 64 };
 const OPERATION_NAME = /^[a-z][a-z0-9_]{0,255}$/;
 /** Meters that count bytes, by name. */
@@ -163,11 +214,15 @@ export class Engine {
   readonly #operationIds = new Map<string, number>();
   #meterIds: Record<string, number> = Object.create(null);
 
-  constructor(module: WebAssembly.Module, options: EngineOptions) {
-    this.#module = module;
+  constructor(module: CompiledModule, options: EngineOptions) {
+    checkEngineOptions(options);
+    this.#module = module as WebAssembly.Module;
     this.#options = options;
     this.#capacities = readCapacities(options);
-    const source = option("source", options.source, 0, 0, Number.MAX_SAFE_INTEGER);
+    const source =
+      options.source === undefined
+        ? 0
+        : option("source", options.source, 0, 1, Number.MAX_SAFE_INTEGER);
     const epoch = option("epoch", options.epoch, 0, 0, 0xffffffff);
     this.#start();
     this.#exports.setSource(source, epoch);
@@ -349,6 +404,7 @@ export class Engine {
     const operationId = this.#operationId(operation);
     const meterId = this.#meterId(meter);
     const flags = this.#guard(() => this.#exports.price(operationId, meterId, numeric(quantity)));
+    if (flags === -3 && meterId === NO_METER && typeof meter === "string") return undefined;
     if (flags < 0) refuse(flags, this.#fieldOf(flags), { operation, meter, quantity });
     if (flags & FLAGS.unpriced) return undefined;
     return this.#instance.amount(this.#instance.header + HEADER.lastCost);
@@ -361,6 +417,7 @@ export class Engine {
    *   old prices would have to be kept for reservations.
    */
   setPrices(prices: EnginePrices): void {
+    checkOptionNames("prices", prices, ["operations", "meters"]);
     const operations = Object.entries(prices.operations ?? {}).map(([name, price]) => {
       const field = `prices.operations.${name}`;
       const id = this.#operationIds.get(name);
@@ -387,10 +444,18 @@ export class Engine {
     return operation;
   }
 
+  /** Id of a meter; of a name that is none yet, an id that no meter has. */
   #meterId(meter: number | string): number {
-    if (typeof meter === "string") return this.meter(meter);
+    if (typeof meter === "string") return this.#meterIds[meter] ?? NO_METER;
     if (!isWord(meter)) refuse(-3, "meter", meter);
     return meter;
+  }
+
+  /** Makes the meter that a call lacked, when nothing else was wrong with it. Answers whether it did. */
+  #madeMeter(status: number, meterId: number, meter: number | string): boolean {
+    if (status !== -3 || meterId !== NO_METER || typeof meter !== "string") return false;
+    this.meter(meter);
+    return true;
   }
 
   // ── the clock and sampling ─────────────────────────────────────────────────────────────────────
@@ -432,6 +497,7 @@ export class Engine {
    * @throws {EngineError} `ATTRIBUTION_IMMUTABLE`, `PARENT_CYCLE`, `INVALID_NAME`.
    */
   openRun(options: RunOptions): number {
+    checkOptionNames("openRun", options, RUN_OPTIONS);
     const { runId, parentRunId } = options;
     if (typeof runId !== "string" || runId === "") {
       const shown = runId === "" ? '""' : String(runId);
@@ -450,8 +516,9 @@ export class Engine {
         `${String(parentRunId)} is not text`,
       );
     }
+    const attribution = attributionOf(options);
     this.#makeRoom();
-    this.#writeAttribution(options);
+    this.#writeAttribution(attribution);
     this.#instance.writeRun(runId, parentRunId || undefined);
     const handle = this.#guard(() => this.#exports.openRun());
     if (handle < 0) {
@@ -463,15 +530,20 @@ export class Engine {
 
   /** Opens a node for what has no run. @throws {EngineError} `INVALID_HANDLE`, `INVALID_NAME`. */
   openScope(options: ScopeOptions = {}): number {
-    this.#makeRoom();
-    this.#writeAttribution(options);
+    checkOptionNames("openScope", options, SCOPE_OPTIONS);
+    const attribution = attributionOf(options);
     const parent = options.parent === undefined ? 0 : numeric(options.parent);
+    // Asked for first, as a name that was written down for a call that is refused would stay.
+    const known = parent === 0 ? 0 : this.#guard(() => this.#exports.record(parent, -1, 0, 0, 0));
+    if (known === -1) refuse(known, "parent", options.parent);
+    this.#makeRoom();
+    this.#writeAttribution(attribution);
     const handle = this.#guard(() => this.#exports.openScope(parent));
     if (handle < 0) refuse(handle, "parent", options.parent);
     return handle;
   }
 
-  #writeAttribution(options: ScopeOptions): void {
+  #writeAttribution(options: Names): void {
     const instance = this.#instance;
     const { form } = instance;
     form[DIMENSION_ID.experiment] = instance.intern("experiment", options.experiment);
@@ -555,7 +627,7 @@ export class Engine {
    */
   finishRun(run: number, status: RunStatus = "FINISHED"): void {
     const how = HOW_FINISHED[status];
-    if (how === undefined) {
+    if (!Object.hasOwn(HOW_FINISHED, status)) {
       throw new EngineError(
         "INVALID_OPTION",
         "status",
@@ -604,7 +676,8 @@ export class Engine {
    * Books one operation that succeeded, where nothing can block. `quantity` in the meter's unit;
    * `items` is what a batch carried: counted, not priced. Answers {@link FLAGS}.
    * @throws {EngineError} `INVALID_HANDLE`, `UNKNOWN_OPERATION`, `UNKNOWN_METER`, `INVALID_QUANTITY`,
-   *   `AMOUNT_TOO_LARGE`, `TOTAL_OVERFLOW`; nothing is booked then.
+   *   `AMOUNT_TOO_LARGE`, `TOTAL_OVERFLOW`; nothing is booked then. A quantity needs a meter; a name that is none yet
+   *   becomes one.
    */
   record(
     node: number,
@@ -623,6 +696,9 @@ export class Engine {
       this.#trapped(error);
     }
     if (flags < 0) {
+      if (this.#madeMeter(flags, meterId, meter)) {
+        return this.record(node, operation, meter, quantity, items);
+      }
       const field = flags === -4 && items < 0 ? "items" : this.#fieldOf(flags);
       refuse(flags, field, { node, operation, meter, quantity, items });
     }
@@ -648,6 +724,9 @@ export class Engine {
       this.#trapped(error);
     }
     if (ticket >= 0) return ticket;
+    if (this.#madeMeter(ticket, meterId, meter)) {
+      return this.reserve(node, operation, meter, quantity);
+    }
     if (ticket === -7) return NO_ROOM;
     if (ticket === -17 || ticket === -18) return this.#budgets.refusal(ticket);
     return refuse(ticket, this.#fieldOf(ticket), { node, operation, meter, quantity });
@@ -679,6 +758,7 @@ export class Engine {
     const status = this.#guard(() =>
       this.#exports.extend(numeric(ticket), meterId, numeric(quantity)),
     );
+    if (this.#madeMeter(status, meterId, meter)) return this.extend(ticket, meter, quantity);
     if (status === -17 || status === -18) return this.#budgets.refusal(status);
     if (status < 0) refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
     return undefined;
@@ -690,7 +770,9 @@ export class Engine {
     const status = this.#guard(() =>
       this.#exports.charge(numeric(ticket), meterId, numeric(quantity)),
     );
-    if (status < 0) refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
+    if (this.#madeMeter(status, meterId, meter)) this.charge(ticket, meter, quantity);
+    else if (status < 0)
+      refuse(status, this.#fieldOf(status, "ticket"), { ticket, meter, quantity });
   }
 
   /**
@@ -732,7 +814,8 @@ export class Engine {
   // ── budgets ────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Adds a limit on all that its scope names, from now on and for what is open already. Answers its handle.
+   * Adds a limit on all that its scope names, for runs that are open already too. Answers its handle. Reservations that
+   * were made before hold nothing on it; what they come to is counted when they are settled.
    * @throws {EngineError} `INVALID_OPTION`, `INVALID_PRICE`, `CAPACITY_EXCEEDED`.
    */
   addBudget(options: BudgetOptions): number {

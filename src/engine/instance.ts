@@ -32,7 +32,10 @@ const NO_HANDLE: readonly [EngineErrorCode, string] = [
 const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
   [-1]: NO_HANDLE,
   [-2]: ["UNKNOWN_OPERATION", "is not in the table; see engine.operations"],
-  [-3]: ["UNKNOWN_METER", "is no meter; see engine.meters, or add it with engine.meter(name)"],
+  [-3]: [
+    "UNKNOWN_METER",
+    "is no meter, and a quantity needs one; see engine.meters, or add it with engine.meter(name)",
+  ],
   [-4]: ["INVALID_QUANTITY", "is not a whole number from 0 to 2^53 - 1"],
   [-5]: ["AMOUNT_TOO_LARGE", "costs 2^96 atto-USD or more in one operation"],
   [-6]: ["TOTAL_OVERFLOW", "would push the total out of 128 bits"],
@@ -44,7 +47,10 @@ const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
     "is not a time: finite, after 1970, and at most 400 days ahead of the latest",
   ],
   [-11]: ["INVALID_NAME", "is longer than 4,096 bytes, or names something else"],
-  [-12]: ["TICKET_SETTLED", "was settled or released before; nothing changed"],
+  [-12]: [
+    "TICKET_SETTLED",
+    "was settled or released before, or expired so long ago that its slot was needed; nothing changed",
+  ],
   [-13]: ["INVALID_PRICE", "is out of range"],
   [-14]: ["PAYER_MISMATCH", "belongs to another payer than the reservation"],
   [-15]: ["INVALID_OPTION", "is out of range"],
@@ -53,7 +59,7 @@ const STATUS: Readonly<Record<number, readonly [EngineErrorCode, string]>> = {
   [-20]: ["SNAPSHOT_CORRUPT", "is no snapshot, not all of one, or contradicts itself"],
   [-21]: [
     "INCOMPATIBLE_SNAPSHOT",
-    "is of an engine with other capacities, operations or another format",
+    "is of an engine with other capacities, operations, source or epoch, or of another format",
   ],
   [-22]: [
     "UNNAMED_SOURCE",

@@ -105,8 +105,11 @@ function notCompiled(error: unknown, source: unknown): EngineError {
   );
 }
 
-/** What an engine can be loaded from. */
-export type EngineSource = WebAssembly.Module | Response | URL | BufferSource;
+/** A compiled `WebAssembly.Module`; typed loosely, as the types of not every host know its name. */
+export type CompiledModule = object;
+
+/** What an engine can be loaded from: a compiled module, a response, a URL, or bytes in a buffer or a view of one. */
+export type EngineSource = CompiledModule | Response | URL | ArrayBuffer | ArrayBufferView;
 
 /**
  * Compiles the module from where the host keeps it.

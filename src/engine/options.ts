@@ -2,6 +2,7 @@
 import { EngineError } from "./errors.js";
 import type { Capacities } from "./instance.js";
 import type { Decimal } from "./money.js";
+import { checkOptionNames } from "./option-names.js";
 import type { EnginePrices } from "./prices.js";
 import type { RunTotal } from "./summary.js";
 
@@ -33,7 +34,10 @@ export interface EngineOptions {
   readonly reservations?: number;
   /** Budgets and rate limits, 1 to 65,535; 256 unless given. 480 bytes each. */
   readonly budgets?: number;
-  /** Runs with a position of their own in budgets with the period `run`, 1 to 8,388,608; 4,096 unless given. 64 bytes each. */
+  /**
+   * Runs with a position of their own in budgets with the period `run`, 1 to 8,388,608; 4,096 unless given. 64 bytes
+   * each. Without room the runs that are finished are folded; when none is, the newcomers share one position.
+   */
   readonly positions?: number;
   /** Bytes for the ledgers of other engines that are merged into this one, 0 to 2^30; 4 MiB unless given. */
   readonly sourceBytes?: number;
@@ -53,7 +57,10 @@ export interface EngineOptions {
   readonly staticPrefix?: string;
   /** Number of this engine among those that are merged, a safe integer from 1; without one it cannot be merged. */
   readonly source?: number;
-  /** Which life of that source this is, 0 to 2^32 - 1; 0 unless given. A new one when its state was lost. */
+  /**
+   * Which life of that source this is, 0 to 2^32 - 1; 0 unless given. A new one when its state was lost, and the same one
+   * when it is restored: its snapshots hold all that it counted.
+   */
   readonly epoch?: number;
   /** Is told of finished runs before they are folded for lack of room. */
   readonly onFolded?: (runs: readonly RunTotal[]) => void;
@@ -80,6 +87,58 @@ export function option(
 }
 
 const NODES_MAX = 0x800000;
+
+const ENGINE_OPTIONS: readonly (keyof EngineOptions)[] = [
+  "runs",
+  "tuples",
+  "names",
+  "nameBytes",
+  "reservations",
+  "budgets",
+  "positions",
+  "sourceBytes",
+  "bufferBytes",
+  "reservationTtlMs",
+  "prices",
+  "operations",
+  "seed",
+  "samplingRate",
+  "samplingRates",
+  "staticPrefix",
+  "source",
+  "epoch",
+  "onFolded",
+];
+const OPERATION_OPTIONS: readonly (keyof CustomOperation)[] = [
+  "name",
+  "class",
+  "price",
+  "counted",
+  "startsRun",
+];
+
+/** Are these options of an engine, all of them known? @throws `INVALID_OPTION`, naming the one that is not. */
+export function checkEngineOptions(options: EngineOptions): void {
+  checkOptionNames("createEngine", options, ENGINE_OPTIONS);
+  const { operations = [], onFolded } = options;
+  if (!Array.isArray(operations)) throw wrongOption("operations", operations, "is no list");
+  for (const operation of operations) {
+    checkOptionNames("operations", operation, OPERATION_OPTIONS);
+    for (const key of ["counted", "startsRun"] as const) {
+      const value: unknown = operation[key];
+      if (value !== undefined && typeof value !== "boolean") {
+        throw wrongOption(`operations.${key}`, value, "is neither true nor false");
+      }
+    }
+  }
+  if (onFolded !== undefined && typeof onFolded !== "function") {
+    throw wrongOption("onFolded", onFolded, "is no function");
+  }
+}
+
+function wrongOption(field: string, value: unknown, text: string): EngineError {
+  return new EngineError("INVALID_OPTION", field, value, `${String(value)} ${text}`);
+}
 
 /** Capacities as given, or their defaults. @throws `INVALID_OPTION`, naming the one out of range. */
 export function readCapacities(options: EngineOptions): Capacities {

@@ -8,6 +8,7 @@ import {
   reduce,
   usdToAtto,
 } from "./money.js";
+import { checkOptionNames } from "./option-names.js";
 
 /** What a quantity costs: `price` USD for `per` units (1 unless given), `times` over (1 unless given). */
 export interface MeterRate {
@@ -54,7 +55,11 @@ export function operationPrice(value: Decimal, field: string): bigint {
 
 /** Exact atto-USD per unit, in lowest terms. @throws {EngineError} `INVALID_PRICE`, naming the field. */
 export function meterRate(value: Decimal | MeterRate, field: string): Fraction {
-  const rate: MeterRate = typeof value === "object" && value !== null ? value : { price: value };
+  const rate: MeterRate =
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? value
+      : { price: value as Decimal };
+  if (rate === value) checkOptionNames(field, rate, ["price", "per", "times"]);
   const per = rate.per ?? 1;
   if (!Number.isSafeInteger(per) || per <= 0) {
     throw new EngineError(

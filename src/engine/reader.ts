@@ -137,7 +137,12 @@ export class LedgerReader {
   isFull(): boolean {
     const { capacities } = this.#instance;
     const freeNames = this.#instance.word(HEADER.freeName) !== 0;
+    const ofRuns = this.#instance.word(HEADER.runBudgets);
+    const positions = this.#instance.word(HEADER.positions) + ofRuns;
     return (
+      (ofRuns > 0 &&
+        this.#instance.word(HEADER.freePosition) === 0 &&
+        positions > capacities.positions) ||
       this.#instance.word(HEADER.liveNodes) + 2 > capacities.runs ||
       (!freeNames && this.#instance.word(HEADER.names) + 2 > capacities.names) ||
       (!freeNames && this.#instance.word(HEADER.nameBytes) + NAME_ROOM > capacities.nameBytes)

@@ -197,3 +197,69 @@ describe("a cursor", () => {
     expect(() => engine.rollUp("meter" as "run")).toThrowError(/dimension/);
   });
 });
+
+describe("a reservation whose run turns out to be another's", () => {
+  it.each([
+    ["the run itself", undefined],
+    ["a run below it", "child"],
+  ])("frees what it held, and no more: on %s", (_what, child) => {
+    const engine = createEngine({ runs: 8 });
+    const byTeam = engine.addBudget({ name: "t", limit: 1, period: "total", scope: { team: "a" } });
+    const ofRun = engine.addBudget({ name: "r", limit: 1, period: "run" });
+    const below = engine.openRun({ runId: "child", parentRunId: "late", team: "a" });
+    const stub = engine.findRun("late") as number;
+    const ticket = engine.reserve(child === undefined ? stub : below, "log_metric") as number;
+    const run = engine.openRun({ runId: "late", team: "a" });
+    const held = (budget: number, of?: number) => engine.budget(budget, of).held;
+    expect(held(byTeam)).toBe(engine.lastReserved());
+    expect(held(ofRun, run)).toBe(engine.lastReserved());
+    engine.release(ticket);
+    expect([held(byTeam), held(ofRun, run), held(ofRun, below)]).toEqual([0n, 0n, 0n]);
+  });
+});
+
+describe("runs that share a budget's own position for want of room", () => {
+  it("still do when another budget is removed, or a run finds its place", () => {
+    const engine = createEngine({ runs: 16, positions: 1 });
+    const other = engine.addBudget({ name: "o", limit: 1, period: "total" });
+    const budget = engine.addBudget({
+      ...{ name: "r", limit: 2, unit: "operations", period: "run", action: "block" },
+    });
+    engine.openRun({ runId: "first" });
+    const shared = engine.openRun({ runId: "second", parentRunId: "above" });
+    engine.record(shared, "log_metric");
+    engine.removeBudget(other);
+    engine.openRun({ runId: "above" });
+    engine.record(shared, "log_metric");
+    expect(engine.budget(budget, shared).spent).toBe(2n);
+    expect(engine.reserve(shared, "log_metric")).toMatchObject({ decision: "BLOCKED" });
+  });
+});
+
+describe("a budget that is younger than a reservation", () => {
+  it("has no say in how that goes on, and counts what it comes to", () => {
+    const engine = createEngine({ runs: 4 });
+    const run = engine.openRun({ runId: "r" });
+    const ticket = engine.reserve(run, "log_artifact", "storage.s3", 10) as number;
+    const young = engine.addBudget({
+      ...{ name: "b", limit: 1000, unit: "bytes", period: "total", action: "block" },
+    });
+    for (let i = 0; i < 5; i++) expect(engine.extend(ticket, "storage.s3", 900)).toBeUndefined();
+    expect(engine.budget(young).held).toBe(0n);
+    engine.settle(ticket);
+    expect(engine.budget(young).spent).toBe(4510n);
+  });
+});
+
+describe("a call that a limit only warned of", () => {
+  it("gives back no token that it did not take", () => {
+    const engine = createEngine({ runs: 4 });
+    engine.tick(1_800_000_000_000);
+    engine.addRateLimit({ name: "l", operations: 1, burst: 2, per: "minute", action: "warn" });
+    const run = engine.openRun({ runId: "r" });
+    const tickets = [0, 1, 2, 3].map(() => engine.reserve(run, "log_metric") as number);
+    engine.release(tickets[2] as number);
+    engine.release(tickets[3] as number);
+    expect(engine.record(run, "log_metric") & FLAGS.warned).toBe(FLAGS.warned);
+  });
+});

@@ -92,6 +92,7 @@ describe("a time that is none", () => {
     Number.NaN,
     Infinity,
     -Infinity,
+    2.5e14,
     1e15,
     "1767225600000",
     null,

@@ -74,6 +74,34 @@ describe("a node handle", () => {
   });
 });
 
+/** The double whose bits are what a free slot keeps, where a handle has its generation. */
+function freeMark(slot: number, next: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  const generation = 0x433n * 2n ** 26n + (0x80000000n | BigInt(next));
+  view.setBigUint64(0, (generation << 26n) | BigInt(slot));
+  return view.getFloat64(0);
+}
+
+describe("a slot that was given up", () => {
+  it("is not reached by the mark that it keeps meanwhile", () => {
+    const engine = createEngine({ runs: 4 });
+    engine.finishRun(engine.openRun({ runId: "gone" }));
+    engine.drain();
+    for (const next of [0, 1, 2, 3]) {
+      const wrong = freeMark(1, next);
+      expect(refused(() => engine.record(wrong, "log_metric")).code).toBe("INVALID_HANDLE");
+      expect(refused(() => engine.reserve(wrong, "log_metric")).code).toBe("INVALID_HANDLE");
+    }
+    expect(engine.total()).toBe(0n);
+  });
+
+  it("has no position in a budget of runs", () => {
+    const engine = createEngine({ runs: 4 });
+    const budget = engine.addBudget({ name: "b", limit: 1, period: "run" });
+    expect(refused(() => engine.budget(budget, 2 ** 52 + 3)).code).toBe("INVALID_HANDLE");
+  });
+});
+
 describe("a ticket", () => {
   it.each([
     ["zero", () => 0],

@@ -270,3 +270,26 @@ describe("a ledger", () => {
     expect(engine.total()).toBe(5n * price);
   });
 });
+
+describe("ledgers that contradict each other about who is above whom", () => {
+  const above = (source: number, parent: string, child: string) => {
+    const engine = createEngine({ runs: 8, source });
+    const run = engine.openRun({ runId: child, parentRunId: parent });
+    engine.record(run, "log_metric");
+    return engine.snapshot();
+  };
+
+  it("count nothing more often than once in any run, in whatever order they come", () => {
+    const [one, other] = [above(1, "a", "b"), above(2, "b", "a")];
+    const totals = [
+      [one, other],
+      [other, one],
+    ].map((order) => {
+      const engine = createEngine({ runs: 8, source: 3 });
+      for (const snapshot of order) engine.merge(snapshot);
+      return [engine.total("run", "a"), engine.total("run", "b")];
+    });
+    expect(totals[0]).toEqual(totals[1]);
+    expect([...(totals[0] as bigint[])].sort()).toEqual([10n ** 14n, 2n * 10n ** 14n]);
+  });
+});

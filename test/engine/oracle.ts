@@ -70,6 +70,8 @@ interface Ticket {
   bytes: bigint;
   state: "open" | "expired" | "done";
   warned: boolean;
+  /** A rate limit had no call left for it. */
+  tokenless: boolean;
 }
 
 interface Position {
@@ -381,12 +383,24 @@ export class Twin {
     const parent = known ?? (parentRun ? this.#node(parentRun, {}, undefined, true) : undefined);
     this.#need(parent);
     const node = existing ?? this.#node(run, payer, parent, false);
+    // What is open there or below comes under other budgets.
+    const moved =
+      existing === undefined ? [] : this.#open.filter((ticket) => this.#isBelow(ticket, existing));
+    for (const ticket of moved) this.#hold(ticket, -1n);
     node.payer = payer;
     node.parent = parent;
     node.experiment = experiment;
     node.stub = false;
     this.#attach(node);
+    for (const ticket of moved) this.#hold(ticket, 1n);
     return node;
+  }
+
+  #isBelow(ticket: Ticket, node: Node): boolean {
+    for (let at: Node | undefined = ticket.node; at !== undefined; at = at.parent) {
+      if (at === node) return true;
+    }
+    return false;
   }
 
   openScope(
@@ -444,13 +458,20 @@ export class Twin {
   // ── the clock ──────────────────────────────────────────────────────────────────────────────────
 
   tick(now: number): void {
-    if (!(now >= 0 && now < 1e15)) throw new Refused("CLOCK_JUMP");
+    if (!(now >= 0 && now < 2.5e14)) throw new Refused("CLOCK_JUMP");
     if (this.#latest > 0 && now > this.#latest + 400 * DAY) throw new Refused("CLOCK_JUMP");
     this.#now = now;
+    const first = this.#latest === 0;
     this.#latest = Math.max(this.#latest, now);
     for (const budget of this.#budgets) {
       const number = periodOf(budget.period, budget.offset, this.#latest);
       if (number <= budget.current) continue;
+      if (first) {
+        // It says which period it is; none begins.
+        budget.positions = new Map([[number, budget.positions.get(budget.current) ?? fresh()]]);
+        budget.current = number;
+        continue;
+      }
       const last = budget.positions.get(budget.current);
       budget.positions = new Map([[number, fresh()]]);
       if (last && number === budget.current + 1) budget.positions.set(budget.current, last);
@@ -503,6 +524,7 @@ export class Twin {
       position.spent = amount(options.spent);
     }
     this.#budgets.push(budget);
+    this.#fireSpent(budget);
     for (const node of this.nodes) this.#attachTo(budget, node);
     return budget;
   }
@@ -539,6 +561,14 @@ export class Twin {
   setLimit(budget: Budget | undefined, limit: string | number): void {
     if (!budget?.live) throw new Refused("INVALID_HANDLE");
     budget.limit = budget.unit === "usd" ? atto(String(limit)) : BigInt(limit);
+    this.#fireSpent(budget);
+  }
+
+  /** What was spent already may have come to some alerts. */
+  #fireSpent(budget: Budget): void {
+    for (const position of [budget.positions.get(budget.current), ...budget.ofRuns.values()]) {
+      if (position && position.spent !== 0n) this.#spend(budget, position, 0n);
+    }
   }
 
   position(budget: Budget | undefined, run?: Node): Omit<BudgetPosition, "name"> {
@@ -755,6 +785,7 @@ export class Twin {
     this.#operation(operation);
     this.#meter(meter);
     const exact = checkQuantity(quantity);
+    if (meter === 0 && exact !== 0n) throw new Refused("UNKNOWN_METER");
     checkQuantity(items);
     const quantities = meter === 0 ? [] : [[meter, exact] as const];
     const day = this.#bookingDay();
@@ -803,7 +834,7 @@ export class Twin {
       } else {
         const need = this.#needs(budget, used);
         const position = ofRun ?? this.#placed(budget, ticket.now, ticket.latest);
-        if (need === 0n || position === undefined) continue;
+        if (need === 0n || position === undefined || budget.born >= ticket.number) continue;
         over = position.spent + position.held + need > budget.limit;
       }
       if (!over) continue;
@@ -839,6 +870,7 @@ export class Twin {
     this.#operation(operation);
     this.#meter(meter);
     const exact = checkQuantity(quantity);
+    if (meter === 0 && exact !== 0n) throw new Refused("UNKNOWN_METER");
     const ticket: Ticket = {
       node,
       operation,
@@ -852,6 +884,7 @@ export class Twin {
       bytes: 0n,
       state: "open",
       warned: false,
+      tokenless: false,
     };
     ticket.held = this.#priceEntries(ticket);
     ticket.bytes = this.#reservedBytes(ticket);
@@ -866,6 +899,7 @@ export class Twin {
         if (!this.#isRate(budget)) continue;
         const token = this.#refill(budget);
         if (budget.level >= token) budget.level -= token;
+        else ticket.tokenless = true;
       }
     }
     this.#need(node);
@@ -972,7 +1006,7 @@ export class Twin {
 
   release(given: Ticket | undefined): void {
     const ticket = this.#unsettled(given);
-    if (this.#operation(ticket.operation).counted) {
+    if (this.#operation(ticket.operation).counted && !ticket.tokenless) {
       for (const { budget } of this.#budgetsOf(ticket.node)) {
         if (!this.#isRate(budget) || budget.born >= ticket.number) continue;
         const options = budget.options as RateLimitOptions;

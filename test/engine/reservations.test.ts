@@ -196,3 +196,17 @@ describe("latencies", () => {
     expect(engine.summary().operations.log_metric).not.toHaveProperty("latency");
   });
 });
+
+describe("a reservation that is refused", () => {
+  it("costs no ticket that expired its late settlement", () => {
+    const engine = createEngine({ runs: 4, reservations: 1, reservationTtlMs: 1000 });
+    engine.tick(1_800_000_000_000);
+    const run = engine.openRun({ runId: "r" });
+    const late = engine.reserve(run, "log_metric") as number;
+    engine.tick(1_800_000_010_000);
+    engine.addBudget({ name: "b", limit: 0, period: "total", action: "block" });
+    expect(engine.reserve(run, "log_metric")).toMatchObject({ decision: "BLOCKED" });
+    expect(engine.settle(late) & FLAGS.late).toBe(FLAGS.late);
+    expect(engine.total()).toBe(10n ** 14n);
+  });
+});

@@ -1,6 +1,6 @@
 // Snapshots: what comes back is what was there, and what is no snapshot changes nothing.
 import { describe, expect, it } from "vitest";
-import { createEngine, type Engine, EngineError } from "../../src/engine/index.js";
+import { createEngine, type Engine, EngineError, FLAGS } from "../../src/engine/index.js";
 import { type Bare, bare } from "./bare.js";
 import { random, seedOfToday } from "./random.js";
 import { refused } from "./refused.js";
@@ -132,7 +132,7 @@ describe("a snapshot", () => {
   it.each([
     ["nothing", new Uint8Array()],
     ["text", new TextEncoder().encode("genops, but no snapshot at all, however long it may be")],
-    ["a future format", Uint8Array.from(makeRich().snapshot(), (byte, i) => (i === 16 ? 3 : byte))],
+    ["a future format", Uint8Array.from(makeRich().snapshot(), (byte, i) => (i === 16 ? 4 : byte))],
     ["what is no bytes", "snapshot" as unknown as Uint8Array],
     ["undefined", undefined as unknown as Uint8Array],
   ])("cannot be %s", (_, given) => {
@@ -268,5 +268,56 @@ describe("a changed snapshot whose checksum was made to fit", () => {
       engine.restore(clean);
     }
     expect(taken, hint).toBeGreaterThan(count / 50);
+  });
+});
+
+describe("what a snapshot does not bring", () => {
+  it("stays: the static prefix and the names of added operations", () => {
+    const options = {
+      ...SMALL,
+      operations: [{ name: "embed_text", class: "other" }],
+    };
+    const engine = createEngine({ ...options, staticPrefix: "/mlflow" });
+    engine.restore(createEngine(options).snapshot());
+    expect(engine.classify("POST", "/mlflow/api/2.0/mlflow/runs/create")).toBe(
+      engine.operation("create_run"),
+    );
+    const run = engine.openRun({ runId: "r" });
+    for (let i = 0; i < 50; i++) engine.meter(`m${i}`);
+    engine.record(run, "embed_text");
+    expect(engine.summary().unpriced).toMatchObject([{ operation: "embed_text" }]);
+  });
+
+  it("is worked out anew: where a budget has something to say", () => {
+    const engine = createEngine(SMALL);
+    const budget = engine.addBudget({
+      name: "b",
+      limit: "0.0002",
+      period: "total",
+      alertAt: [0.5],
+    });
+    const rows = rowsOf(engine.snapshot()).map((row) => {
+      const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
+      // The mark of the budget's position, as if nothing had to be said for a long time.
+      if (view.getUint32(0, true) === 11) view.setBigUint64(8 + 40, 2n ** 40n, true);
+      return row;
+    });
+    engine.restore(sealed(rows));
+    const run = engine.openRun({ runId: "r" });
+    expect(engine.record(run, "log_metric") & FLAGS.alert).toBe(FLAGS.alert);
+    engine.record(run, "log_metric");
+    expect(engine.record(run, "log_metric") & FLAGS.warned).toBe(FLAGS.warned);
+    expect(engine.budget(budget).spent).toBe(3n * 10n ** 14n);
+  });
+
+  it("may be of runs far below each other", () => {
+    const depth = 30_000;
+    const engine = createEngine({ runs: depth });
+    for (let i = 0; i < depth; i++) {
+      engine.openRun({ runId: `${i}`, parentRunId: i === 0 ? undefined : `${i - 1}` });
+    }
+    const snapshot = engine.snapshot();
+    engine.restore(snapshot);
+    expect(equal(engine.snapshot(), snapshot)).toBe(true);
   });
 });
