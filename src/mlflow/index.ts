@@ -1,14 +1,12 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
-export {
-  type CreateExperimentOptions,
-  type CreateModelVersionOptions,
-  type CreateRegisteredModelOptions,
-  type CreateRunOptions,
-  MlflowClient,
-  type MlflowClientOptions,
-  type SearchOptions,
-  type ViewType,
-} from "./client.js";
+
+export type { MlflowClientOptions } from "./client/connection.js";
+export type { CreateExperimentOptions } from "./client/experiments.js";
+export type { CreateModelVersionOptions } from "./client/model-versions.js";
+export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
+export type { SearchOptions, ViewType } from "./client/requests.js";
+export type { CreateRunOptions } from "./client/runs.js";
+export { MlflowClient } from "./client.js";
 export type {
   ArtifactInfo,
   Experiment,
@@ -24,18 +22,25 @@ export type {
   RunStatus,
 } from "./entities.js";
 export { MlflowError, type MlflowErrorDetails } from "./errors.js";
+export { setExperiment } from "./fluent/active-experiment.js";
 export {
-  type ActiveRun,
-  activeRun,
   createExperiment,
   deleteRun,
-  deleteTag,
-  endRun,
   getExperiment,
   getExperimentByName,
   getMetricHistory,
-  getModelVersion,
   getRun,
+  type SearchRunsOptions,
+  searchExperiments,
+  searchRuns,
+} from "./fluent/queries.js";
+export { getModelVersion, registerModel, transitionModelVersionStage } from "./fluent/registry.js";
+export type { StartRunOptions } from "./fluent/start-run.js";
+export {
+  type ActiveRun,
+  activeRun,
+  deleteTag,
+  endRun,
   lastActiveRun,
   logArtifact,
   logArtifacts,
@@ -46,16 +51,9 @@ export {
   logParam,
   logParams,
   logText,
-  registerModel,
-  type SearchRunsOptions,
-  type StartRunOptions,
-  searchExperiments,
-  searchRuns,
-  setExperiment,
   setTag,
   setTags,
   startRun,
-  transitionModelVersionStage,
   withRun,
 } from "./fluent.js";
 export {
