@@ -2,13 +2,20 @@
 
 export type { MlflowClientOptions } from "./client/connection.js";
 export type { CreateExperimentOptions } from "./client/experiments.js";
+export type {
+  CreateLoggedModelOptions,
+  SearchLoggedModelsOptions,
+} from "./client/logged-models.js";
+export type { RegisterModelOptions, ResolvedModel } from "./client/model-uris.js";
 export type { CreateModelVersionOptions } from "./client/model-versions.js";
 export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
-export type { SearchOptions, ViewType } from "./client/requests.js";
+export type { RegistrySearchOptions, SearchOptions, ViewType } from "./client/requests.js";
 export type { CreateRunOptions } from "./client/runs.js";
 export { MlflowClient } from "./client.js";
 export type {
   ArtifactInfo,
+  Dataset,
+  DatasetInput,
   Experiment,
   LifecycleStage,
   Metric,
@@ -19,6 +26,8 @@ export type {
   Run,
   RunData,
   RunInfo,
+  RunInputs,
+  RunOutputs,
   RunStatus,
 } from "./entities.js";
 export { MlflowError, type MlflowErrorDetails } from "./errors.js";
@@ -63,6 +72,7 @@ export {
   interceptorCount,
   type StoreCall,
 } from "./interceptor.js";
+export type { LoggedModel, LoggedModelStatus, ModelMetric } from "./logged-model.js";
 export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";

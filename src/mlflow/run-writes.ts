@@ -10,6 +10,7 @@ import { type ArtifactContent, callStore, type Store, writeArtifact } from "./st
 import {
   checkArtifactPath,
   checkMetric,
+  checkModelId,
   checkOptions,
   checkParamKey,
   checkRecord,
@@ -41,7 +42,13 @@ export interface MetricOptions {
   readonly step?: number | undefined;
   /** Milliseconds since the epoch, now when left out. */
   readonly timestamp?: number | undefined;
+  /** The logged model that was measured, besides the run. */
+  readonly modelId?: string | undefined;
+  /** What it was measured on; `logInput` tells the run about it. */
+  readonly dataset?: { readonly name: string; readonly digest: string } | undefined;
 }
+
+const METRIC_OPTIONS = ["step", "timestamp", "modelId", "dataset"];
 
 /** One point of a metric, to be logged in a batch. */
 export interface MetricPoint extends MetricOptions {
@@ -57,15 +64,30 @@ export interface BatchOfWrites {
 }
 
 function metricMessage(point: MetricPoint, now: number) {
-  const { key, value, step = 0, timestamp = now } = point;
+  const { key, value, step = 0, timestamp = now, modelId, dataset } = point;
   checkMetric(key, value, timestamp, step);
-  return { key, value: numberToMessage(value), timestamp, step };
+  const message = { key, value: numberToMessage(value), timestamp, step };
+  if (modelId === undefined && dataset === undefined) return message;
+  if (modelId !== undefined) checkModelId(modelId);
+  if (dataset !== undefined) checkDatasetReference(key, dataset);
+  return {
+    ...message,
+    ...(modelId !== undefined && { model_id: modelId }),
+    ...(dataset !== undefined && { dataset_name: dataset.name, dataset_digest: dataset.digest }),
+  };
+}
+
+function checkDatasetReference(key: string, dataset: { name: unknown; digest: unknown }): void {
+  const { name, digest } = dataset;
+  if (typeof name !== "string" || typeof digest !== "string" || name === "" || digest === "") {
+    throw invalidParameter(`dataset of metric '${key}'`, dataset, "pass { name, digest }.");
+  }
 }
 
 function metricOptions(options: MetricOptions | number | undefined): MetricOptions {
   if (options === undefined) return {};
   if (typeof options === "number") return { step: options };
-  checkOptions("metric options", options, ["step", "timestamp"]);
+  checkOptions("metric options", options, METRIC_OPTIONS);
   return options;
 }
 
@@ -140,7 +162,7 @@ export function batchWrite(batch: BatchOfWrites): RunWrite {
   }
   const now = Date.now();
   const points = metrics.map((point: MetricPoint) => {
-    checkOptions("metrics", point, ["key", "value", "step", "timestamp"]);
+    checkOptions("metrics", point, ["key", "value", ...METRIC_OPTIONS]);
     return metricMessage(point, now);
   });
   return messagesWrite(points, paramMessages(params), tagMessages(tags));

@@ -56,6 +56,13 @@ function definedFields(message: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
+/** A route with its parameters filled in from the request, percent-encoded. */
+function pathOf(route: string, request: object): string {
+  if (!route.includes("{")) return route;
+  const values = request as Readonly<Record<string, unknown>>;
+  return route.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(values[name])));
+}
+
 /** Makes one call to a store, through the interceptors. */
 export function callStore<Request extends object, Response>(
   store: Store,
@@ -65,7 +72,7 @@ export function callStore<Request extends object, Response>(
   const call: StoreCall = {
     method: endpoint.method,
     route: endpoint.route,
-    path: endpoint.route,
+    path: pathOf(endpoint.route, request),
     body: definedFields(request),
     storeUri: store.uri,
   };

@@ -20,7 +20,7 @@ import {
 } from "../validation.js";
 import { StoreConnection } from "./connection.js";
 import { remember } from "./memory.js";
-import { checkText, type SearchOptions, searchRequest, tagsWith } from "./requests.js";
+import { checkText, eachOf, type SearchOptions, searchRequest, tagsWith } from "./requests.js";
 
 export interface CreateExperimentOptions {
   readonly artifactLocation?: string | undefined;
@@ -138,6 +138,11 @@ export class ExperimentClient extends StoreConnection {
     return pageOf(experiments.map(experimentFromMessage), next_page_token);
   }
 
+  /** Every experiment found, one after the other; asks for a page when it is needed. */
+  searchExperimentsIterator(options: SearchOptions = {}): AsyncGenerator<Experiment, void> {
+    return eachOf(options, (page) => this.searchExperiments(page));
+  }
+
   /** Marks an experiment and its runs as deleted; no byte is freed. */
   async deleteExperiment(experimentId: string): Promise<void> {
     checkExperimentId(experimentId);
@@ -148,6 +153,23 @@ export class ExperimentClient extends StoreConnection {
   async restoreExperiment(experimentId: string): Promise<void> {
     checkExperimentId(experimentId);
     await callStore(this.store, spec.restoreExperiment, { experiment_id: experimentId });
+  }
+
+  /** Rejects with `RESOURCE_ALREADY_EXISTS` when another experiment has the name. */
+  async renameExperiment(experimentId: string, newName: string): Promise<void> {
+    checkExperimentId(experimentId);
+    checkExperimentName(newName);
+    this.forgetExperiment(experimentId);
+    const request = { experiment_id: experimentId, new_name: newName };
+    await callStore(this.store, spec.updateExperiment, request);
+    rememberExperimentName(this.store.uri, experimentId, newName);
+  }
+
+  /** Rejects with `RESOURCE_DOES_NOT_EXIST` when there is no such tag. */
+  async deleteExperimentTag(experimentId: string, key: string): Promise<void> {
+    checkExperimentId(experimentId);
+    checkTagKey(key);
+    await callStore(this.store, spec.deleteExperimentTag, { experiment_id: experimentId, key });
   }
 
   async setExperimentTag(experimentId: string, key: string, value: LoggableValue): Promise<void> {

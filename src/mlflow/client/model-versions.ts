@@ -1,11 +1,17 @@
 // Calls about the versions of registered models.
-import { type ModelVersion, modelVersionFromMessage } from "../entities.js";
-import { hasCode, invalidParameter } from "../errors.js";
+import {
+  type ModelVersion,
+  type ModelVersionStage,
+  modelVersionFromMessage,
+  type Page,
+  pageOf,
+  required,
+} from "../entities.js";
+import { invalidParameter, MlflowError } from "../errors.js";
 import * as spec from "../spec.js";
-import { callStore, joinUri } from "../stores.js";
+import { callStore } from "../stores.js";
 import {
   canonicalStage,
-  checkArtifactPath,
   checkModelName,
   checkOptions,
   checkRunId,
@@ -15,22 +21,47 @@ import {
   registryTagValue,
 } from "../validation.js";
 import { type CreateRegisteredModelOptions, RegisteredModelClient } from "./registered-models.js";
-import { checkText, tagsWith } from "./requests.js";
+import {
+  checkText,
+  eachOf,
+  type RegistrySearchOptions,
+  registrySearchRequest,
+  tagsWith,
+} from "./requests.js";
 
 export interface CreateModelVersionOptions extends CreateRegisteredModelOptions {
   readonly runId?: string | undefined;
   readonly runLink?: string | undefined;
   readonly modelId?: string | undefined;
+  /** Milliseconds to wait until the version is READY, 300000 when left out; 0 does not wait. */
+  readonly awaitCreationForMs?: number | undefined;
 }
 
-function checkSource(source: unknown): asserts source is string {
+/** Milliseconds that a version may take to become READY, as in Python. */
+const DEFAULT_WAIT_MS = 300_000;
+const FIRST_POLL_MS = 250;
+const LAST_POLL_MS = 3000;
+/** Most versions of one page that are asked for; MLflow's server allows 200000. */
+const MAX_VERSIONS_PER_PAGE = 1000;
+const STAGES = ["None", "Staging", "Production", "Archived"] as const;
+
+export function checkSource(source: unknown): asserts source is string {
   if (typeof source !== "string" || source.trim() === "") {
     throw invalidParameter("modelUri", source, "pass a URI, such as runs:/<run id>/<path>.");
   }
 }
 
+export function checkWait(milliseconds: unknown): asserts milliseconds is number {
+  if (typeof milliseconds !== "number" || !(milliseconds >= 0)) {
+    throw invalidParameter("awaitCreationForMs", milliseconds, "pass milliseconds from 0.");
+  }
+}
+
 export class ModelVersionClient extends RegisteredModelClient {
-  /** A version of a model that exists; `registerModel` also creates the model. */
+  /**
+   * A version of a model that exists; `registerModel` also creates the model. Answers when the version
+   * is READY. Rejects with `TIMEOUT` when it takes too long, and with `INVALID_STATE` when it fails.
+   */
   async createModelVersion(
     name: string,
     source: string,
@@ -38,11 +69,13 @@ export class ModelVersionClient extends RegisteredModelClient {
   ): Promise<ModelVersion> {
     checkModelName(name);
     checkSource(source);
-    const known = ["runId", "runLink", "modelId", "description", "tags"];
+    const known = ["runId", "runLink", "modelId", "description", "tags", "awaitCreationForMs"];
     checkOptions("createModelVersion", options, known);
     const { runId, runLink, modelId, description, tags } = options;
+    const { awaitCreationForMs = DEFAULT_WAIT_MS } = options;
     if (runId !== undefined) checkRunId(runId);
     checkText("description", description);
+    checkWait(awaitCreationForMs);
     const { model_version } = await callStore(this.registry, spec.createModelVersion, {
       name,
       source,
@@ -52,48 +85,70 @@ export class ModelVersionClient extends RegisteredModelClient {
       description,
       tags: tagsWith(registryTagValue, tags),
     });
-    return modelVersionFromMessage(model_version);
+    return this.#whenReady(modelVersionFromMessage(model_version), awaitCreationForMs);
   }
 
-  /**
-   * Makes a version of a model, and the model when there is none. `runs:/<run id>/<path>` means the
-   * artifacts of that run; any other URI is taken as it is.
-   */
-  async registerModel(
-    modelUri: string,
-    name: string,
-    options: { readonly tags?: Readonly<Record<string, LoggableValue>> | undefined } = {},
-  ): Promise<ModelVersion> {
-    checkModelName(name);
-    checkSource(modelUri);
-    checkOptions("registerModel", options, ["tags"]);
-    tagsWith(registryTagValue, options.tags);
-    const origin = await this.#modelOrigin(modelUri);
-    try {
-      await this.createRegisteredModel(name);
-    } catch (error) {
-      if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
-    }
-    const { source, ...rest } = origin;
-    return this.createModelVersion(name, source, { ...rest, tags: options.tags });
-  }
-
-  async #modelOrigin(
-    modelUri: string,
-  ): Promise<{ source: string; runId?: string; modelId?: string }> {
-    if (modelUri.startsWith("runs:")) {
-      const [, runId, path] = /^runs:\/+([^/]+)\/(.+)$/.exec(modelUri) ?? [];
-      if (runId === undefined || path === undefined) {
-        throw invalidParameter("modelUri", modelUri, "write runs:/<run id>/<path of the model>.");
+  async #whenReady(created: ModelVersion, waitMs: number): Promise<ModelVersion> {
+    let found = created;
+    const { name, version } = created;
+    const deadline = Date.now() + waitMs;
+    let pause = FIRST_POLL_MS;
+    // Whoever does not want to wait takes it as it is.
+    while (found.status === "PENDING_REGISTRATION" && waitMs > 0) {
+      if (Date.now() >= deadline) {
+        throw new MlflowError(
+          "TIMEOUT",
+          `Version ${version} of model '${name}' was not READY within ${waitMs} ms. It may become so: ask getModelVersion, or allow more with awaitCreationForMs.`,
+        );
       }
-      checkRunId(runId, "modelUri");
-      const modelPath = path.replace(/\/+$/, "");
-      checkArtifactPath(modelPath);
-      const { artifactUri } = await this.artifactRoot(runId);
-      return { source: joinUri(artifactUri, modelPath), runId };
+      const wait = Math.min(pause, Math.max(0, deadline - Date.now()));
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      pause = Math.min(pause * 2, LAST_POLL_MS);
+      found = await this.getModelVersion(name, version);
     }
-    const modelId = /^models:\/+([^/]+)$/.exec(modelUri)?.[1];
-    return modelId === undefined ? { source: modelUri } : { source: modelUri, modelId };
+    if (found.status !== "FAILED_REGISTRATION") return found;
+    throw new MlflowError(
+      "INVALID_STATE",
+      `Version ${version} of model '${name}' could not be registered: ${found.statusMessage ?? "the server gives no reason"}.`,
+    );
+  }
+
+  /** URI of the folder that holds a version's files. */
+  async getModelVersionDownloadUri(name: string, version: string | number): Promise<string> {
+    checkModelName(name);
+    const request = { name, version: modelVersionNumber(version) };
+    const { artifact_uri } = await callStore(
+      this.registry,
+      spec.getModelVersionDownloadUri,
+      request,
+    );
+    return required(artifact_uri, "artifact_uri");
+  }
+
+  /** Such as `name = 'price model' and run_id = '…'`; newest changes first when not told otherwise. */
+  async searchModelVersions(options: RegistrySearchOptions = {}): Promise<Page<ModelVersion>> {
+    const {
+      order_by = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"],
+      ...rest
+    } = registrySearchRequest(options, MAX_VERSIONS_PER_PAGE);
+    const { model_versions = [], next_page_token } = await callStore(
+      this.registry,
+      spec.searchModelVersions,
+      { ...rest, order_by },
+    );
+    return pageOf(model_versions.map(modelVersionFromMessage), next_page_token);
+  }
+
+  /** Every version found, one after the other; asks for a page when it is needed. */
+  searchModelVersionsIterator(
+    options: RegistrySearchOptions = {},
+  ): AsyncGenerator<ModelVersion, void> {
+    return eachOf(options, (page) => this.searchModelVersions(page));
+  }
+
+  /** The stages that a version can be in. */
+  getModelVersionStages(): readonly ModelVersionStage[] {
+    return STAGES;
   }
 
   async getModelVersion(name: string, version: string | number): Promise<ModelVersion> {
@@ -167,5 +222,13 @@ export class ModelVersionClient extends RegisteredModelClient {
     const number = modelVersionNumber(version);
     const request = { name, version: number, key, value: registryTagValue(key, value) };
     await callStore(this.registry, spec.setModelVersionTag, request);
+  }
+
+  /** To delete a tag that is not there is no error. */
+  async deleteModelVersionTag(name: string, version: string | number, key: string): Promise<void> {
+    checkModelName(name);
+    checkTagKey(key);
+    const request = { name, version: modelVersionNumber(version), key };
+    await callStore(this.registry, spec.deleteModelVersionTag, request);
   }
 }

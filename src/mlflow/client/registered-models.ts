@@ -2,9 +2,12 @@
 import {
   type ModelVersion,
   modelVersionFromMessage,
+  type Page,
+  pageOf,
   type RegisteredModel,
   registeredModelFromMessage,
 } from "../entities.js";
+import { invalidParameter } from "../errors.js";
 import * as spec from "../spec.js";
 import { callStore } from "../stores.js";
 import {
@@ -18,15 +21,24 @@ import {
   modelVersionNumber,
   registryTagValue,
 } from "../validation.js";
-import { checkText, tagsWith } from "./requests.js";
-import { RunClient } from "./runs.js";
+import { LoggedModelClient } from "./logged-models.js";
+import {
+  checkText,
+  eachOf,
+  type RegistrySearchOptions,
+  registrySearchRequest,
+  tagsWith,
+} from "./requests.js";
 
 export interface CreateRegisteredModelOptions {
   readonly description?: string | undefined;
   readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
 }
 
-export class RegisteredModelClient extends RunClient {
+/** Most models of one page; MLflow's server refuses more. */
+const MAX_MODELS_PER_PAGE = 1000;
+
+export class RegisteredModelClient extends LoggedModelClient {
   async createRegisteredModel(
     name: string,
     options: CreateRegisteredModelOptions = {},
@@ -46,6 +58,65 @@ export class RegisteredModelClient extends RunClient {
     checkModelName(name);
     const { registered_model } = await callStore(this.registry, spec.getRegisteredModel, { name });
     return registeredModelFromMessage(registered_model);
+  }
+
+  /** The versions, tags and aliases come along. Rejects when the other name is taken. */
+  async renameRegisteredModel(name: string, newName: string): Promise<RegisteredModel> {
+    checkModelName(name);
+    checkModelName(newName);
+    const request = { name, new_name: newName };
+    const { registered_model } = await callStore(
+      this.registry,
+      spec.renameRegisteredModel,
+      request,
+    );
+    return registeredModelFromMessage(registered_model);
+  }
+
+  async updateRegisteredModel(
+    name: string,
+    changes: { readonly description: string },
+  ): Promise<RegisteredModel> {
+    checkModelName(name);
+    checkOptions("updateRegisteredModel", changes, ["description"]);
+    const { description } = changes;
+    if (typeof description !== "string") {
+      throw invalidParameter("description", description, "pass a text.");
+    }
+    const request = { name, description };
+    const { registered_model } = await callStore(
+      this.registry,
+      spec.updateRegisteredModel,
+      request,
+    );
+    return registeredModelFromMessage(registered_model);
+  }
+
+  /** Such as `name LIKE 'price%' and tags.team = 'search'`; by name when not told otherwise. */
+  async searchRegisteredModels(
+    options: RegistrySearchOptions = {},
+  ): Promise<Page<RegisteredModel>> {
+    const request = registrySearchRequest(options, MAX_MODELS_PER_PAGE);
+    const { registered_models = [], next_page_token } = await callStore(
+      this.registry,
+      spec.searchRegisteredModels,
+      request,
+    );
+    return pageOf(registered_models.map(registeredModelFromMessage), next_page_token);
+  }
+
+  /** Every model found, one after the other; asks for a page when it is needed. */
+  searchRegisteredModelsIterator(
+    options: RegistrySearchOptions = {},
+  ): AsyncGenerator<RegisteredModel, void> {
+    return eachOf(options, (page) => this.searchRegisteredModels(page));
+  }
+
+  /** To delete a tag that is not there is no error. */
+  async deleteRegisteredModelTag(name: string, key: string): Promise<void> {
+    checkModelName(name);
+    checkTagKey(key);
+    await callStore(this.registry, spec.deleteRegisteredModelTag, { name, key });
   }
 
   /** With all its versions. */

@@ -1,4 +1,5 @@
 // Parts of requests that several rooms share: searches, texts, tags.
+import type { Page } from "../entities.js";
 import { invalidParameter } from "../errors.js";
 import type { KeyValueMessage } from "../spec.js";
 import {
@@ -43,6 +44,25 @@ export function searchRequest(options: SearchOptions) {
   return { request: { ...request, filter: filterString }, viewType };
 }
 
+export interface RegistrySearchOptions {
+  /** Such as `name = 'price model'`. */
+  readonly filterString?: string | undefined;
+  /** Such as `["last_updated_timestamp DESC"]`. */
+  readonly orderBy?: readonly string[] | undefined;
+  /** Most results of one page, 1 to 1000; 1000 when left out. */
+  readonly maxResults?: number | undefined;
+  /** `nextPageToken` of the page before. */
+  readonly pageToken?: string | undefined;
+}
+
+/** A search of the registry, which knows no view. */
+export function registrySearchRequest(options: RegistrySearchOptions, limit: number) {
+  checkOptions("search options", options, ["filterString", "orderBy", "maxResults", "pageToken"]);
+  const { request } = searchRequest(options);
+  checkMaxResults(request.max_results, limit);
+  return request;
+}
+
 export function checkText(field: string, value: unknown): void {
   if (value !== undefined && typeof value !== "string") {
     throw invalidParameter(field, value, "pass a text, or leave it out.");
@@ -59,4 +79,17 @@ export function tagsWith(
     checkTagKey(key);
     return { key, value: write(key, value) };
   });
+}
+
+/** Every result of a search, page after page, beginning with the page that `options` name. */
+export async function* eachOf<T, Options extends { readonly pageToken?: string | undefined }>(
+  options: Options,
+  search: (options: Options) => Promise<Page<T>>,
+): AsyncGenerator<T, void> {
+  let { pageToken } = options;
+  do {
+    const page = await search({ ...options, pageToken });
+    yield* page;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== undefined);
 }

@@ -28,7 +28,7 @@ import {
 } from "../validation.js";
 import { ExperimentClient } from "./experiments.js";
 import { remember } from "./memory.js";
-import { type SearchOptions, searchRequest } from "./requests.js";
+import { eachOf, type SearchOptions, searchRequest } from "./requests.js";
 
 export interface CreateRunOptions {
   /** The store invents one when left out. */
@@ -153,6 +153,23 @@ export class RunClient extends ExperimentClient {
       run_view_type: viewType,
     });
     return pageOf(runs.map(runFromMessage), next_page_token);
+  }
+
+  /**
+   * Every run found, one after the other, of any number: asks for a page of `maxResults` runs when it
+   * is needed, so that memory stays that of a page.
+   */
+  searchRunsIterator(
+    experimentIds: readonly string[],
+    options: SearchOptions = {},
+  ): AsyncGenerator<Run, void> {
+    return eachOf(options, (page) => this.searchRuns(experimentIds, page));
+  }
+
+  /** The run above a nested one; undefined for a run that has none. */
+  async getParentRun(runId: string): Promise<Run | undefined> {
+    const parentRunId = (await this.getRun(runId)).data.tags["mlflow.parentRunId"];
+    return parentRunId === undefined ? undefined : this.getRun(parentRunId);
   }
 
   /** Every point of a metric; empty when there is none of this name. */

@@ -32,10 +32,10 @@ export class Frame {
 
   async #start(create: () => Promise<Run>): Promise<ActiveRun> {
     try {
-      const { info, data } = await create();
+      const run = await create();
       const end = () => endWithInner(this, "FINISHED");
-      this.run = { info, data, [asyncDispose]: end };
-      latest = { client: this.client, runId: info.runId };
+      this.run = { ...run, [asyncDispose]: end };
+      latest = { client: this.client, runId: run.info.runId };
       return this.run;
     } catch (error) {
       this.ended = true;

@@ -164,7 +164,7 @@ async function resume(
   runId: string,
   { runName, description, tags }: StartRunOptions,
 ): Promise<Run> {
-  const { info, data } = await client.getRun(runId);
+  const { info, data, inputs, outputs } = await client.getRun(runId);
   if (info.lifecycleStage === "deleted") {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
@@ -178,6 +178,8 @@ async function resume(
   return {
     info: changed,
     data: { ...data, tags: { ...data.tags, ...Object.fromEntries(written) } },
+    inputs,
+    outputs,
   };
 }
 
