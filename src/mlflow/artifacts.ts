@@ -65,6 +65,11 @@ export function registerYaml(write: (value: object) => string): void {
   writeYaml = write;
 }
 
+/** An object as a text that YAML readers understand: as JSON, which is YAML, where there is no writer. */
+export function yamlText(value: object): string {
+  return writeYaml === undefined ? JSON.stringify(value, undefined, 2) : writeYaml(value);
+}
+
 /** An object as an artifact: YAML when the name ends in `.yaml` or `.yml`, else JSON. */
 export function dictContent(value: unknown, artifactPath: string): ArtifactContent {
   if (typeof value !== "object" || value === null) {

@@ -1,5 +1,5 @@
 // Every MLflow call by explicit id; what is written to a run is here, the rest in the rooms below.
-import { ModelUriClient } from "./client/model-uris.js";
+import { ModelLoggingClient } from "./client/model-logging.js";
 import { type ArtifactInfo, numberFromMessage } from "./entities.js";
 import {
   type BatchOfWrites,
@@ -24,7 +24,7 @@ import { checkArtifactPath, checkRunId, type LoggableValue } from "./validation.
  * An MLflow server, or a folder in MLflow's layout. Every method rejects with MlflowError; what MLflow
  * forbids is refused before anything is sent.
  */
-export class MlflowClient extends ModelUriClient {
+export class MlflowClient extends ModelLoggingClient {
   // ── what is written to a run ───────────────────────────────────────────────────────────────────
 
   /** Sends a checked write to a run. */

@@ -6,6 +6,11 @@ export type {
   CreateLoggedModelOptions,
   SearchLoggedModelsOptions,
 } from "./client/logged-models.js";
+export type {
+  LogModelOptions,
+  ModelInfo,
+  ModelTarget,
+} from "./client/model-logging.js";
 export type { RegisterModelOptions, ResolvedModel } from "./client/model-uris.js";
 export type { CreateModelVersionOptions } from "./client/model-versions.js";
 export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
@@ -32,6 +37,7 @@ export type {
 } from "./entities.js";
 export { MlflowError, type MlflowErrorDetails } from "./errors.js";
 export { setExperiment } from "./fluent/active-experiment.js";
+export { lastLoggedModelId, logModel } from "./fluent/models.js";
 export {
   createExperiment,
   deleteRun,
@@ -73,6 +79,18 @@ export {
   type StoreCall,
 } from "./interceptor.js";
 export type { LoggedModel, LoggedModelStatus, ModelMetric } from "./logged-model.js";
+export type { ModelFile, ModelSource } from "./models/model-files.js";
+export * as onnx from "./models/onnx.js";
+export type {
+  ColumnSpec,
+  ColumnType,
+  ScalarType,
+  Schema,
+  TensorSpec,
+} from "./models/schema.js";
+export { inferSignature, type ModelSignature, type ParamSpec } from "./models/signature.js";
+export type { TensorLike } from "./models/tensor.js";
+export * as tfjs from "./models/tfjs.js";
 export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";

@@ -83,9 +83,12 @@ export function callStore<Request extends object, Response>(
 
 /** Where an artifact goes. */
 export interface ArtifactDestination {
-  readonly runId: string;
+  /** Who made it; undefined for a model that no run made. */
+  readonly runId: string | undefined;
+  /** The logged model that the file belongs to; undefined for a file of the run. */
+  readonly modelId?: string | undefined;
   readonly experimentId: string;
-  /** The run's artifact root. */
+  /** The artifact root of the run, or of the model. */
   readonly rootUri: string;
   /** `/`-separated, file name included. */
   readonly artifactPath: string;
@@ -106,7 +109,12 @@ export async function writeArtifact(
     path: uploadArtifact.route.replace("{path}", () => path),
     body: {},
     storeUri: store.uri,
-    upload: { runId, artifactPath, artifactUri, sizeBytes: content.sizeBytes },
+    upload: {
+      ...(runId !== undefined && { runId }),
+      artifactPath,
+      artifactUri,
+      sizeBytes: content.sizeBytes,
+    },
   };
   await throughInterceptors(call, (inside) => writer(inside, content));
 }
@@ -142,8 +150,9 @@ function artifactRoute(
       );
     }
     // The layout MLflow's own proxied route has, so that one route means the same everywhere.
-    const { experimentId, runId, artifactPath } = destination;
-    const path = encodePath(`${experimentId}/${runId}/artifacts/${artifactPath}`);
+    const { experimentId, runId, modelId, artifactPath } = destination;
+    const owner = modelId === undefined ? runId : `models/${modelId}`;
+    const path = encodePath(`${experimentId}/${owner}/artifacts/${artifactPath}`);
     return { writer: writeLocalArtifact, path };
   }
   if (store instanceof RestStore) {

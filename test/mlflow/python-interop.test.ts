@@ -1,33 +1,12 @@
 // What TypeScript writes, Python's own client reads identically, and the other way round.
-import { execFile } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { describe, expect, inject, it } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { temporaryFolder, uniqueName } from "../adapter/workplace.js";
-import { neutralEnvironment } from "../support/python.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
-
-const execute = promisify(execFile);
-type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-
-/** The JSON that a script prints. */
-async function python(script: string, ...values: string[]): Promise<Json> {
-  const path = fileURLToPath(new URL(`python/${script}`, import.meta.url));
-  const env = {
-    ...neutralEnvironment(),
-    MLFLOW_ALLOW_FILE_STORE: "true",
-    PYTHONDONTWRITEBYTECODE: "1",
-  };
-  const interpreter = inject("pythonPath") as string;
-  // Some calls open a database where they stand, whatever the client was told.
-  const cwd = await temporaryFolder();
-  const options = { env, cwd, maxBuffer: 2 ** 26 };
-  const { stdout } = await execute(interpreter, [path, ...values], options);
-  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Json;
-}
+import { type Json, python } from "./run-python.js";
 
 /** Numbers that JSON lacks as text, and nothing as null. */
 function asJson(value: unknown): Json {

@@ -37,6 +37,11 @@ interface ModelOrigin {
   readonly modelId?: string;
 }
 
+/** A server's database keeps the logged model of a version as its source only. */
+function loggedModelOf({ modelId, source }: ModelVersion): string | undefined {
+  return modelId ?? /^models:\/+([^/@]+)$/.exec(source)?.[1];
+}
+
 export class ModelUriClient extends ModelVersionClient {
   /**
    * Makes a version of a model, and the model when there is none. `runs:/<run id>/<path>` means the
@@ -78,7 +83,9 @@ export class ModelUriClient extends ModelVersionClient {
       case "place":
         return { source: modelUri };
       default: {
-        const { name, version, runId, modelId } = await this.#versionOf(reference);
+        const found = await this.#versionOf(reference);
+        const { name, version, runId } = found;
+        const modelId = loggedModelOf(found);
         return {
           source: `models:/${name}/${version}`,
           ...(runId !== undefined && { runId }),
@@ -100,8 +107,10 @@ export class ModelUriClient extends ModelVersionClient {
   async #noteVersion(modelId: string, { name, version }: ModelVersion): Promise<void> {
     try {
       const { tags } = await this.getLoggedModel(modelId);
-      const known = JSON.parse(tags[MODEL_VERSIONS_TAG] ?? "[]") as unknown[];
-      const noted = JSON.stringify([...known, { name, version }]);
+      const known = JSON.parse(tags[MODEL_VERSIONS_TAG] ?? "[]") as ModelVersion[];
+      // A server with a database notes it by itself.
+      if (known.some((one) => one.name === name && String(one.version) === version)) return;
+      const noted = JSON.stringify([...known, { name, version: Number(version) }]);
       await this.setLoggedModelTags(modelId, { [MODEL_VERSIONS_TAG]: noted });
     } catch (error) {
       // The registry may be another server, which has no such model.
@@ -150,12 +159,14 @@ export class ModelUriClient extends ModelVersionClient {
         return { artifactUri: joinUri(info.artifactUri, path), runId };
       }
       default: {
-        const { name, version, runId } = await this.#versionOf(reference);
+        const found = await this.#versionOf(reference);
+        const { name, version, runId } = found;
+        const modelId = loggedModelOf(found);
         const place = await this.getModelVersionDownloadUri(name, version);
         // The registry may name a logged model instead of its place.
-        const { artifactUri, modelId } = place.startsWith("models:")
+        const { artifactUri } = place.startsWith("models:")
           ? await this.resolveModelUri(place)
-          : { artifactUri: place, modelId: undefined };
+          : { artifactUri: place };
         return {
           artifactUri,
           name,
@@ -184,7 +195,8 @@ export class ModelUriClient extends ModelVersionClient {
       const fix = "name a registered version: models:/<name>/<version>, or by alias or stage.";
       throw invalidParameter("modelUri", modelUri, fix);
     }
-    const { name, version, runId, modelId, description, tags } = await this.#versionOf(reference);
+    const found = await this.#versionOf(reference);
+    const { name, version, runId, description, tags } = found;
     try {
       await this.createRegisteredModel(newName);
     } catch (error) {
@@ -192,7 +204,7 @@ export class ModelUriClient extends ModelVersionClient {
     }
     return this.createModelVersion(newName, `models:/${name}/${version}`, {
       runId,
-      modelId,
+      modelId: loggedModelOf(found),
       description,
       tags,
     });
