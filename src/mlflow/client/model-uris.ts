@@ -83,9 +83,8 @@ export class ModelUriClient extends ModelVersionClient {
       case "place":
         return { source: modelUri };
       default: {
-        const found = await this.#versionOf(reference);
-        const { name, version, runId } = found;
-        const modelId = loggedModelOf(found);
+        // As the registry tells them: it refuses a copy that claims more.
+        const { name, version, runId, modelId } = await this.#versionOf(reference);
         return {
           source: `models:/${name}/${version}`,
           ...(runId !== undefined && { runId }),
@@ -195,8 +194,7 @@ export class ModelUriClient extends ModelVersionClient {
       const fix = "name a registered version: models:/<name>/<version>, or by alias or stage.";
       throw invalidParameter("modelUri", modelUri, fix);
     }
-    const found = await this.#versionOf(reference);
-    const { name, version, runId, description, tags } = found;
+    const { name, version, runId, modelId, description, tags } = await this.#versionOf(reference);
     try {
       await this.createRegisteredModel(newName);
     } catch (error) {
@@ -204,7 +202,7 @@ export class ModelUriClient extends ModelVersionClient {
     }
     return this.createModelVersion(newName, `models:/${name}/${version}`, {
       runId,
-      modelId: loggedModelOf(found),
+      modelId,
       description,
       tags,
     });
