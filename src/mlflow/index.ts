@@ -94,4 +94,5 @@ export * as tfjs from "./models/tfjs.js";
 export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
+export * as tensorflow from "./tensorflow/autolog.js";
 export type { LoggableValue } from "./validation.js";

@@ -1,13 +1,13 @@
 // Models that are logged and registered from TypeScript, and what Python's MLflow makes of them.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { parse } from "yaml";
 import * as mlflow from "../../src/mlflow/node.js";
 import { temporaryFolder, uniqueName } from "../adapter/workplace.js";
 import { prepareModelPython } from "../support/model-python.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
+import { bytesAt } from "./artifact-bytes.js";
 import { callsOf, onEachStore } from "./each-store.js";
 import { pythonOf } from "./run-python.js";
 
@@ -18,14 +18,7 @@ beforeAll(async () => {
 }, 10 * 60_000);
 
 async function textAt(artifactUri: string, path: string): Promise<string> {
-  if (artifactUri.startsWith("file:")) {
-    return readFile(join(fileURLToPath(artifactUri), path), "utf8");
-  }
-  const place = artifactUri.replace(/^mlflow-artifacts:\/*/, "");
-  const uri = inject("mlflowServerUri") as string;
-  const answer = await fetch(`${uri}/api/2.0/mlflow-artifacts/artifacts/${place}/${path}`);
-  if (!answer.ok) throw new Error(`${answer.status} for ${path}`);
-  return answer.text();
+  return new TextDecoder().decode(await bytesAt(artifactUri, path));
 }
 
 onEachStore(() => {

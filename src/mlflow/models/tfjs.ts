@@ -8,6 +8,7 @@ import {
 import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
 import { logModel as logGenericModel } from "../fluent/models.js";
 import { checkOptions } from "../validation.js";
+import type { Flavors } from "./mlmodel.js";
 import { type ModelFile, type ModelSource, modelFilesOf } from "./model-files.js";
 
 export interface LogTfjsModelOptions extends Omit<LogModelOptions, "flavors"> {}
@@ -27,14 +28,18 @@ export interface TfjsModelArtifacts {
 
 /** A model of TensorFlow.js, such as `tf.LayersModel`. */
 export interface TfjsModel {
-  save(handler: {
-    save: (artifacts: TfjsModelArtifacts) => Promise<{ modelArtifactsInfo: object }>;
-  }): Promise<unknown>;
+  /** Takes an `IOHandler` of TensorFlow.js, whose type is not known here. */
+  save(handler: never): Promise<unknown>;
 }
 
 const FOLDER = "model";
 const MODEL_FILE = "model.json";
 const WEIGHTS_FILE = "weights.bin";
+
+/** What the `MLmodel` file says of such a model. */
+export const TFJS_FLAVORS: Flavors = {
+  tfjs: { data: FOLDER, model_file: `${FOLDER}/${MODEL_FILE}` },
+};
 
 function bytesOf(weights: TfjsModelArtifacts["weightData"]): Uint8Array {
   const parts = weights === undefined ? [] : Array.isArray(weights) ? weights : [weights];
@@ -78,12 +83,13 @@ function filesOf(artifacts: TfjsModelArtifacts): Record<string, string | Uint8Ar
 export async function tfjsFilesOf(model: TfjsModel): Promise<Record<string, string | Uint8Array>> {
   let saved: TfjsModelArtifacts | undefined;
   try {
-    await model.save({
-      save: async (artifacts) => {
+    const handler = {
+      save: async (artifacts: TfjsModelArtifacts) => {
         saved = artifacts;
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
       },
-    });
+    };
+    await model.save(handler as never);
   } catch (error) {
     const message = `The model of TensorFlow.js cannot be saved: ${reasonOf(error)}`;
     throw new MlflowError("INVALID_STATE", message, { cause: error });
@@ -121,6 +127,5 @@ export async function logModel(
     throw invalidParameter("model", model, "pass a model of TensorFlow.js, or a folder's path.");
   }
   const files: ModelSource = isModel(model) ? await tfjsFilesOf(model) : await filesOfFolder(model);
-  const flavors = { tfjs: { data: FOLDER, model_file: `${FOLDER}/${MODEL_FILE}` } };
-  return logGenericModel(files, { ...options, flavors });
+  return logGenericModel(files, { ...options, flavors: TFJS_FLAVORS });
 }
