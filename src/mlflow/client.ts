@@ -1,6 +1,8 @@
 // Every MLflow call by explicit id; what is written to a run is here, the rest in the rooms below.
 import { ModelLoggingClient } from "./client/model-logging.js";
-import { type ArtifactInfo, numberFromMessage } from "./entities.js";
+import { type ArtifactInfo, type Dataset, numberFromMessage } from "./entities.js";
+import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
+import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
 import {
   type BatchOfWrites,
   batchWrite,
@@ -58,6 +60,26 @@ export class MlflowClient extends ModelLoggingClient {
   /** Together, in as few requests as MLflow's limits allow; none when there is nothing. */
   async logBatch(runId: string, batch: BatchOfWrites): Promise<void> {
     await this.write(runId, batchWrite(batch));
+  }
+
+  /** Notes a dataset that the run used, and what for. */
+  async logInput(runId: string, dataset: Dataset, options: LogInputOptions = {}): Promise<void> {
+    await this.write(runId, inputsWrite({ datasets: [{ ...options, dataset }] }));
+  }
+
+  /** Notes the datasets and the logged models that the run used. */
+  async logInputs(runId: string, inputs: InputsOfRun): Promise<void> {
+    await this.write(runId, inputsWrite(inputs));
+  }
+
+  /** A picture: as an artifact of a name, or as PNG of a series that MLflow shows step by step. */
+  async logImage(runId: string, image: Uint8Array, place: string | ImageOptions): Promise<void> {
+    await this.write(runId, imageWrite(image, place));
+  }
+
+  /** A figure: SVG or HTML as text, or the bytes of any picture. */
+  async logFigure(runId: string, figure: string | Uint8Array, artifactFile: string): Promise<void> {
+    await this.write(runId, figureWrite(figure, artifactFile));
   }
 
   /** A local file, below `artifactPath`; a folder goes there with its name. */

@@ -1,5 +1,5 @@
 // The fluent functions: the active run follows the program's flow, and what is logged goes there.
-import type { Run, RunStatus } from "./entities.js";
+import type { Dataset, Run, RunStatus } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
 import {
   type ActiveRun,
@@ -12,6 +12,8 @@ import {
   targetFrame,
 } from "./fluent/frames.js";
 import { openBareFrame, openFrame, type StartRunOptions } from "./fluent/start-run.js";
+import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
+import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
 import {
   bytesArtifact,
   dictArtifact,
@@ -194,4 +196,24 @@ export function logDict(dictionary: object, artifactFile: string): Promise<void>
 
 export function logBytes(bytes: Uint8Array, artifactFile: string): Promise<void> {
   return log(() => bytesArtifact(bytes, artifactFile));
+}
+
+/** Notes a dataset that the run uses, and what for. */
+export function logInput(dataset: Dataset, options: LogInputOptions = {}): Promise<void> {
+  return log(() => inputsWrite({ datasets: [{ ...options, dataset }] }));
+}
+
+/** Notes the datasets and the logged models that the run uses. */
+export function logInputs(inputs: InputsOfRun): Promise<void> {
+  return log(() => inputsWrite(inputs));
+}
+
+/** A picture: as an artifact of a name, or as PNG of a series that MLflow shows step by step. */
+export function logImage(image: Uint8Array, place: string | ImageOptions): Promise<void> {
+  return log(() => imageWrite(image, place));
+}
+
+/** A figure: SVG or HTML as text, or the bytes of any picture. */
+export function logFigure(figure: string | Uint8Array, artifactFile: string): Promise<void> {
+  return log(() => figureWrite(figure, artifactFile));
 }

@@ -1,5 +1,4 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
-
 export type { MlflowClientOptions } from "./client/connection.js";
 export type { CreateExperimentOptions } from "./client/experiments.js";
 export type {
@@ -17,6 +16,7 @@ export type { CreateRegisteredModelOptions } from "./client/registered-models.js
 export type { RegistrySearchOptions, SearchOptions, ViewType } from "./client/requests.js";
 export type { CreateRunOptions } from "./client/runs.js";
 export { MlflowClient } from "./client.js";
+export * as data from "./datasets.js";
 export type {
   ArtifactInfo,
   Dataset,
@@ -37,19 +37,53 @@ export type {
 } from "./entities.js";
 export { MlflowError, type MlflowErrorDetails } from "./errors.js";
 export { setExperiment } from "./fluent/active-experiment.js";
-export { lastLoggedModelId, logModel } from "./fluent/models.js";
 export {
   createExperiment,
-  deleteRun,
+  deleteExperiment,
+  deleteExperimentTag,
   getExperiment,
   getExperimentByName,
-  getMetricHistory,
-  getRun,
-  type SearchRunsOptions,
+  renameExperiment,
+  restoreExperiment,
   searchExperiments,
+  searchExperimentsIterator,
+  setExperimentTag,
+  setExperimentTags,
+} from "./fluent/experiments.js";
+export {
+  deleteLoggedModelTag,
+  finalizeLoggedModel,
+  getLoggedModel,
+  initializeLoggedModel,
+  lastLoggedModel,
+  lastLoggedModelId,
+  logModel,
+  logModelParams,
+  logOutputs,
+  searchLoggedModels,
+  setLoggedModelTags,
+} from "./fluent/models.js";
+export {
+  getModelVersion,
+  registerModel,
+  resolveModelUri,
+  searchModelVersions,
+  searchRegisteredModels,
+  setModelVersionTag,
+  setRegisteredModelAlias,
+  transitionModelVersionStage,
+} from "./fluent/registry.js";
+export {
+  deleteRun,
+  getArtifactUri,
+  getMetricHistory,
+  getParentRun,
+  getRun,
+  restoreRun,
+  type SearchRunsOptions,
   searchRuns,
-} from "./fluent/queries.js";
-export { getModelVersion, registerModel, transitionModelVersionStage } from "./fluent/registry.js";
+  searchRunsIterator,
+} from "./fluent/runs.js";
 export type { StartRunOptions } from "./fluent/start-run.js";
 export {
   type ActiveRun,
@@ -61,6 +95,10 @@ export {
   logArtifacts,
   logBytes,
   logDict,
+  logFigure,
+  logImage,
+  logInput,
+  logInputs,
   logMetric,
   logMetrics,
   logParam,
@@ -71,6 +109,7 @@ export {
   startRun,
   withRun,
 } from "./fluent.js";
+export type { InputsOfRun, LogInputOptions } from "./input-writes.js";
 export {
   type ArtifactUpload,
   addInterceptor,
@@ -91,6 +130,7 @@ export type {
 export { inferSignature, type ModelSignature, type ParamSpec } from "./models/signature.js";
 export type { TensorLike } from "./models/tensor.js";
 export * as tfjs from "./models/tfjs.js";
+export type { ImageOptions } from "./picture-writes.js";
 export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";

@@ -1,16 +1,18 @@
 // The model registry of the store in force.
-import type { ModelVersion } from "../entities.js";
+import type { RegisterModelOptions, ResolvedModel } from "../client/model-uris.js";
+import type { RegistrySearchOptions } from "../client/requests.js";
+import type { ModelVersion, Page, RegisteredModel } from "../entities.js";
 import type { LoggableValue } from "../validation.js";
 import { currentClient } from "./frames.js";
 
 /**
- * Makes a version of a model, and the model when there is none. `runs:/<run id>/<path>` means the
- * artifacts of that run; any other URI is taken as it is.
+ * Makes a version of a model, and the model when there is none. `runs:/<run id>/<path>` means the model
+ * that was logged there, `models:/…` one that is known; any other URI is taken as it is.
  */
 export async function registerModel(
   modelUri: string,
   name: string,
-  options?: { readonly tags?: Readonly<Record<string, LoggableValue>> | undefined },
+  options?: RegisterModelOptions,
 ): Promise<ModelVersion> {
   return currentClient().registerModel(modelUri, name, options);
 }
@@ -30,4 +32,39 @@ export async function transitionModelVersionStage(
   options?: { readonly archiveExistingVersions?: boolean | undefined },
 ): Promise<ModelVersion> {
   return currentClient().transitionModelVersionStage(name, version, stage, options);
+}
+
+export async function setModelVersionTag(
+  name: string,
+  version: string | number,
+  key: string,
+  value: LoggableValue,
+): Promise<void> {
+  return currentClient().setModelVersionTag(name, version, key, value);
+}
+
+/** Gives a version an alias, taking it from the version that had it. */
+export async function setRegisteredModelAlias(
+  name: string,
+  alias: string,
+  version: string | number,
+): Promise<void> {
+  return currentClient().setRegisteredModelAlias(name, alias, version);
+}
+
+export async function searchRegisteredModels(
+  options?: RegistrySearchOptions,
+): Promise<Page<RegisteredModel>> {
+  return currentClient().searchRegisteredModels(options);
+}
+
+export async function searchModelVersions(
+  options?: RegistrySearchOptions,
+): Promise<Page<ModelVersion>> {
+  return currentClient().searchModelVersions(options);
+}
+
+/** Where the files of a model are: `runs:/…`, `models:/…`, or a place, which is answered as it is. */
+export async function resolveModelUri(modelUri: string): Promise<ResolvedModel> {
+  return currentClient().resolveModelUri(modelUri);
 }

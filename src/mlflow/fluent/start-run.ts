@@ -1,5 +1,5 @@
 // How a run begins: its options, its parent, its experiment, and runs that are resumed.
-import { currentRuntime, environmentVariable, mainScript } from "../../runtime/capabilities.js";
+import { currentRuntime, environmentVariable } from "../../runtime/capabilities.js";
 import type { MlflowClient } from "../client.js";
 import type { Run } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
@@ -15,6 +15,7 @@ import {
 } from "../validation.js";
 import { experimentFor } from "./active-experiment.js";
 import { clientFor } from "./clients.js";
+import { contextTags } from "./context-tags.js";
 import { bareFrames, enclosingFrame, Frame, frames } from "./frames.js";
 
 const NOTE_TAG = "mlflow.note.content";
@@ -197,21 +198,4 @@ function runIdFromEnvironment(
   resumedFromEnvironment = runId;
   checkRunId(runId, "MLFLOW_RUN_ID");
   return runId;
-}
-
-function userName(): string | undefined {
-  for (const name of ["MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER", "LNAME", "USERNAME"]) {
-    const value = environmentVariable(name);
-    if (value !== undefined) return value;
-  }
-  return currentRuntime().userName?.();
-}
-
-function contextTags(): Record<string, string> {
-  const user = userName();
-  return {
-    ...(user !== undefined && { "mlflow.user": user }),
-    "mlflow.source.name": mainScript() ?? "<console>",
-    "mlflow.source.type": "LOCAL",
-  };
 }

@@ -1,37 +1,24 @@
-// Reading experiments and runs of the store in force.
-import type { CreateExperimentOptions } from "../client/experiments.js";
+// Runs of the store in force: found, read, deleted and restored.
 import type { SearchOptions } from "../client/requests.js";
 import type { MlflowClient } from "../client.js";
-import type { Experiment, Metric, Page, Run } from "../entities.js";
-import { invalidParameter } from "../errors.js";
-import { checkOptions } from "../validation.js";
+import type { Metric, Run } from "../entities.js";
+import { invalidParameter, MlflowError } from "../errors.js";
+import { joinUri } from "../stores.js";
+import { checkArtifactPath, checkOptions } from "../validation.js";
 import { activeExperimentId } from "./active-experiment.js";
-import { currentClient } from "./frames.js";
+import { currentClient, targetFrame } from "./frames.js";
 
 const SEARCH_PAGE = 1000;
 /** Most runs that a search answers unless told otherwise, as in Python. */
 const MAX_FOUND_RUNS = 100_000;
-
-/** Answers the new experiment's id. */
-export async function createExperiment(
-  name: string,
-  options?: CreateExperimentOptions,
-): Promise<string> {
-  return currentClient().createExperiment(name, options);
-}
-
-export async function getExperiment(experimentId: string): Promise<Experiment> {
-  return currentClient().getExperiment(experimentId);
-}
-
-/** Undefined when there is none of this name. */
-export async function getExperimentByName(name: string): Promise<Experiment | undefined> {
-  return currentClient().getExperimentByName(name);
-}
-
-export async function searchExperiments(options?: SearchOptions): Promise<Page<Experiment>> {
-  return currentClient().searchExperiments(options);
-}
+const SEARCH_RUNS_OPTIONS = [
+  "experimentIds",
+  "experimentNames",
+  "filterString",
+  "orderBy",
+  "maxResults",
+  "viewType",
+];
 
 export async function getRun(runId: string): Promise<Run> {
   return currentClient().getRun(runId);
@@ -43,10 +30,9 @@ export interface SearchRunsOptions extends Omit<SearchOptions, "pageToken"> {
   readonly experimentNames?: readonly string[] | undefined;
 }
 
-/** All runs found, page after page; at most `maxResults`, 100000 when left out. */
+/** All runs found, in memory; at most `maxResults`, 100000 when left out. */
 export async function searchRuns(options: SearchRunsOptions = {}): Promise<Run[]> {
-  const known = ["filterString", "orderBy", "maxResults", "viewType"];
-  checkOptions("searchRuns", options, ["experimentIds", "experimentNames", ...known]);
+  checkOptions("searchRuns", options, SEARCH_RUNS_OPTIONS);
   const { experimentIds, experimentNames, maxResults = MAX_FOUND_RUNS, ...search } = options;
   if (!Number.isSafeInteger(maxResults) || maxResults < 1) {
     throw invalidParameter("maxResults", maxResults, "pass a whole number from 1.");
@@ -63,6 +49,20 @@ export async function searchRuns(options: SearchRunsOptions = {}): Promise<Run[]
     pageToken = page.nextPageToken;
   } while (pageToken !== undefined && found.length < maxResults);
   return found;
+}
+
+/**
+ * Every run found, one after the other, of any number: asks for a page of `maxResults` runs (1000 when
+ * left out) when it is needed, so that memory stays that of a page.
+ */
+export async function* searchRunsIterator(
+  options: SearchRunsOptions = {},
+): AsyncGenerator<Run, void> {
+  checkOptions("searchRunsIterator", options, SEARCH_RUNS_OPTIONS);
+  const { experimentIds, experimentNames, ...search } = options;
+  const client = currentClient();
+  const ids = await experimentIdsFor(client, experimentIds, experimentNames);
+  if (ids.length > 0) yield* client.searchRunsIterator(ids, search);
 }
 
 async function experimentIdsFor(
@@ -95,4 +95,24 @@ export async function getMetricHistory(runId: string, key: string): Promise<Metr
 /** Marks a run as deleted; no byte is freed. */
 export async function deleteRun(runId: string): Promise<void> {
   return currentClient().deleteRun(runId);
+}
+
+export async function restoreRun(runId: string): Promise<void> {
+  return currentClient().restoreRun(runId);
+}
+
+/** The run above a nested one; undefined for a run that has none. */
+export async function getParentRun(runId: string): Promise<Run | undefined> {
+  return currentClient().getParentRun(runId);
+}
+
+/** URI of the active run's artifacts, or of one of them. Rejects with `INVALID_STATE` without a run. */
+export async function getArtifactUri(artifactPath?: string): Promise<string> {
+  if (artifactPath !== undefined) checkArtifactPath(artifactPath);
+  const frame = targetFrame();
+  if (frame === undefined) {
+    throw new MlflowError("INVALID_STATE", "No run is active. Start one with startRun().");
+  }
+  const { info } = frame.run ?? (await frame.started);
+  return artifactPath === undefined ? info.artifactUri : joinUri(info.artifactUri, artifactPath);
 }
