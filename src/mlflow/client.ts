@@ -1,4 +1,7 @@
 // Every MLflow call by explicit id: experiments, runs, artifacts, the model registry.
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { checkTransfer } from "./artifact-stores/download.js";
+import { type ArtifactContext, downloadPlace, runPlace } from "./artifact-stores/read.js";
 import {
   type ArtifactInfo,
   type Experiment,
@@ -22,6 +25,7 @@ import {
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
 import { rememberExperimentName } from "./experiment-names.js";
 import {
+  type ArtifactBytes,
   type ArtifactRoot,
   type BatchOfWrites,
   batchWrite,
@@ -485,28 +489,74 @@ export class MlflowClient {
   }
 
   /** A local file, below `artifactPath`; a folder goes there with its name. */
-  async logArtifact(runId: string, localPath: string, artifactPath?: string): Promise<void> {
+  async logArtifact(
+    runId: string,
+    localPath: string,
+    artifactPath?: string,
+    options?: TransferOptions,
+  ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifact(localPath, artifactPath));
+    await this.write(runId, await localArtifact(localPath, artifactPath, options));
   }
 
   /** Every file in a local folder, below `artifactPath`. */
-  async logArtifacts(runId: string, localDirectory: string, artifactPath?: string): Promise<void> {
+  async logArtifacts(
+    runId: string,
+    localDirectory: string,
+    artifactPath?: string,
+    options?: TransferOptions,
+  ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifacts(localDirectory, artifactPath));
+    await this.write(runId, await localArtifacts(localDirectory, artifactPath, options));
   }
 
-  async logText(runId: string, text: string, artifactFile: string): Promise<void> {
-    await this.write(runId, textArtifact(text, artifactFile));
+  async logText(
+    runId: string,
+    text: string,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, textArtifact(text, artifactFile, options));
   }
 
   /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
-  async logDict(runId: string, dictionary: object, artifactFile: string): Promise<void> {
-    await this.write(runId, dictArtifact(dictionary, artifactFile));
+  async logDict(
+    runId: string,
+    dictionary: object,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, dictArtifact(dictionary, artifactFile, options));
   }
 
-  async logBytes(runId: string, bytes: Uint8Array, artifactFile: string): Promise<void> {
-    await this.write(runId, bytesArtifact(bytes, artifactFile));
+  /** From memory, from a Blob, or from a stream, which is kept first. */
+  async logBytes(
+    runId: string,
+    bytes: ArtifactBytes,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, bytesArtifact(bytes, artifactFile, options));
+  }
+
+  /** Where this client finds artifacts, for whatever reads them. */
+  get artifactContext(): ArtifactContext {
+    return { store: this.#store, artifactRoot: (runId) => this.artifactRoot(runId) };
+  }
+
+  /**
+   * Downloads a file or folder of a run's artifacts (all of them when `path` is empty) under its path
+   * in the local folder `dstPath`: a temporary one when left out, except that what is in local files
+   * stays where it is. Answers the local path. Each file is written whole or not at all.
+   */
+  async downloadArtifacts(
+    runId: string,
+    path = "",
+    dstPath?: string,
+    options: TransferOptions = {},
+  ): Promise<string> {
+    checkTransfer("downloadArtifacts", options);
+    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, options);
   }
 
   /** What is directly below `path` in a run's artifacts. */

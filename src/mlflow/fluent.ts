@@ -6,6 +6,7 @@ import {
   environmentVariable,
   mainScript,
 } from "../runtime/capabilities.js";
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import {
   activeIdOf,
   type CreateExperimentOptions,
@@ -15,6 +16,7 @@ import {
 import type { Experiment, Metric, ModelVersion, Page, Run, RunStatus } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
 import {
+  type ArtifactBytes,
   bytesArtifact,
   dictArtifact,
   localArtifact,
@@ -106,7 +108,7 @@ function clientFor(trackingUri: string): MlflowClient {
 }
 
 /** The store of the run around this call when that run was told one, else the one in force. */
-function currentClient(): MlflowClient {
+export function currentClient(): MlflowClient {
   const frame = enclosingFrame();
   return frame?.hasOwnStore ? frame.client : clientFor(getTrackingUri());
 }
@@ -509,26 +511,47 @@ export function deleteTag(key: string): Promise<void> {
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name. */
-export function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifact(localPath, artifactPath));
+export function logArtifact(
+  localPath: string,
+  artifactPath?: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => localArtifact(localPath, artifactPath, options));
 }
 
 /** Every file in a local folder, below `artifactPath`. */
-export function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifacts(localDirectory, artifactPath));
+export function logArtifacts(
+  localDirectory: string,
+  artifactPath?: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => localArtifacts(localDirectory, artifactPath, options));
 }
 
-export function logText(text: string, artifactFile: string): Promise<void> {
-  return log(() => textArtifact(text, artifactFile));
+export function logText(
+  text: string,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => textArtifact(text, artifactFile, options));
 }
 
 /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
-export function logDict(dictionary: object, artifactFile: string): Promise<void> {
-  return log(() => dictArtifact(dictionary, artifactFile));
+export function logDict(
+  dictionary: object,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => dictArtifact(dictionary, artifactFile, options));
 }
 
-export function logBytes(bytes: Uint8Array, artifactFile: string): Promise<void> {
-  return log(() => bytesArtifact(bytes, artifactFile));
+/** From memory, from a Blob (a file that a page was given), or from a stream, which is kept first. */
+export function logBytes(
+  bytes: ArtifactBytes,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => bytesArtifact(bytes, artifactFile, options));
 }
 
 // ── experiments ──────────────────────────────────────────────────────────────────────────────────

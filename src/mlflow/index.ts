@@ -1,4 +1,7 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
+
+export * as artifacts from "./artifact-functions.js";
+export type { TransferOptions, TransferProgress } from "./artifact-stores/artifact-store.js";
 export {
   type CreateExperimentOptions,
   type CreateModelVersionOptions,
@@ -65,7 +68,7 @@ export {
   interceptorCount,
   type StoreCall,
 } from "./interceptor.js";
-export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
+export type { ArtifactBytes, BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
 export type { LoggableValue } from "./validation.js";
