@@ -40,7 +40,13 @@ function connection(): Promise<Storage> {
     "@google-cloud/storage",
     "An artifact store on Google Cloud (gs://)",
     () => import("@google-cloud/storage"),
-  ).then((sdk) => new sdk.Storage());
+  ).then((sdk) => {
+    const made = new sdk.Storage();
+    // This SDK takes the variable for the address of the interface itself; Python's, and so whoever
+    // sets it for MLflow, names the host alone.
+    if (host !== undefined) made.baseUrl = `${made.apiEndpoint}/storage/v1`;
+    return made;
+  });
   connected = { host, storage };
   storage.catch(() => {
     connected = undefined;
@@ -159,8 +165,7 @@ export class GcsStore implements ArtifactStore {
     { onProgress, signal }: TransferOptions,
   ): Promise<void> {
     const { sizeBytes, contentType } = content;
-    const metadata = { contentType };
-    const [uri] = await file.createResumableUpload({ metadata });
+    let address: string | undefined;
     let transferredBytes = 0;
     const watch = new Transform({
       transform(chunk: Uint8Array, _encoding, done) {
@@ -175,16 +180,17 @@ export class GcsStore implements ArtifactStore {
         done(new MlflowError("INVALID_STATE", message));
       },
     });
+    const target = file.createWriteStream({ chunkSize, contentType, validation: "crc32c" });
+    target.once("uri", (uri: string) => {
+      address = uri;
+    });
     try {
-      await pipeline(
-        Readable.fromWeb(openContent(content, 0, sizeBytes) as never),
-        watch,
-        file.createWriteStream({ uri, chunkSize, metadata, contentType, validation: "crc32c" }),
-        { ...(signal && { signal }) },
-      );
+      await pipeline(Readable.fromWeb(openContent(content, 0, sizeBytes) as never), watch, target, {
+        ...(signal && { signal }),
+      });
     } catch (error) {
       // The address of an upload is its own permission; without this it stays open for a week.
-      await fetch(uri, { method: "DELETE" }).catch(() => undefined);
+      if (address !== undefined) await fetch(address, { method: "DELETE" }).catch(() => undefined);
       throw error;
     }
   }

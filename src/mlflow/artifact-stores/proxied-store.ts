@@ -8,6 +8,7 @@ import type { ArtifactContent } from "../stores.js";
 import {
   type ArtifactStore,
   byPath,
+  noSuchArtifact,
   type OpenedArtifact,
   type ReadPosition,
   type TransferOptions,
@@ -170,7 +171,8 @@ export class ProxiedStore implements ArtifactStore {
   }
 
   async remove(path: string, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
+    // The server says that all is well when there is nothing.
+    if ((await this.status(path, signal)) === undefined) throw noSuchArtifact(this.uri, path);
     const place = encodePath(joinPath(this.#root, path));
     const call = this.#call("DELETE", `${ARTIFACTS_ROUTE}/{path}`, {}, place);
     await this.#server.perform(call, removeProxiedArtifact);
