@@ -200,9 +200,12 @@ export class AzureStore implements ArtifactStore {
           path,
           sizeBytes,
           parts,
-          send: async ({ number, start, end }, abortSignal) => {
+          send: async ({ number, start, end }, { stop }) => {
             const bytes = await readPart(content, start, end);
-            await blob.stageBlock(blockId(number), bytes, bytes.byteLength, { abortSignal });
+            await blob.stageBlock(blockId(number), bytes, bytes.byteLength, {
+              // A block that comes late belongs to no blob.
+              abortSignal: stop,
+            });
             return blockId(number);
           },
           complete: async (ids) => {

@@ -22,7 +22,7 @@ const TRANSIENT_STATUSES: readonly number[] = [408, 429, 500, 502, 503, 504];
 const CHANGED_STATUSES: readonly number[] = [412, 416];
 
 /** Resolves after `delayMs`; rejects with the reason of the signal as soon as it fires. */
-function pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+export function pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
       clearTimeout(timer);

@@ -50,12 +50,25 @@ export async function eachOf<T>(
   if (failure !== undefined) throw failure.error;
 }
 
+/**
+ * A part that is cancelled on its way may still arrive after the others were freed, and then stays
+ * for ever. So those under way are waited for, this long at most.
+ */
+const GRACE_MS = 30_000;
+
+/** How a part hears that another has failed, or that the caller has given up. */
+export interface Ending {
+  /** Begin nothing more, such as another attempt. */
+  readonly stop: AbortSignal;
+  /** End what is under way. */
+  readonly cancel: AbortSignal;
+}
+
 export interface PartsUpload<Sent> {
   readonly path: string;
   readonly sizeBytes: number;
   readonly parts: readonly Part[];
-  /** `signal` fires when another part has failed or the caller has given up. */
-  send(part: Part, signal: AbortSignal): Promise<Sent>;
+  send(part: Part, ending: Ending): Promise<Sent>;
   /** Makes one file of the parts, in their order. */
   complete(sent: readonly Sent[]): Promise<void>;
   /** Frees the parts that were sent. */
@@ -68,6 +81,12 @@ export async function uploadParts<Sent>(
   { onProgress, signal }: TransferOptions,
 ): Promise<void> {
   const stop = new AbortController();
+  const cancel = new AbortController();
+  const ending: Ending = { stop: stop.signal, cancel: cancel.signal };
+  let grace: ReturnType<typeof setTimeout> | undefined;
+  stop.signal.addEventListener("abort", () => {
+    grace = setTimeout(() => cancel.abort(stop.signal.reason), GRACE_MS);
+  });
   const forward = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", forward, { once: true });
   let transferredBytes = 0;
@@ -77,7 +96,7 @@ export async function uploadParts<Sent>(
     await eachOf(parts, PARTS_AT_A_TIME, async (part) => {
       try {
         stop.signal.throwIfAborted();
-        sent[part.number - 1] = await send(part, stop.signal);
+        sent[part.number - 1] = await send(part, ending);
         transferredBytes += part.end - part.start;
         onProgress?.({ path, transferredBytes, totalBytes: sizeBytes });
       } catch (error) {
@@ -93,6 +112,7 @@ export async function uploadParts<Sent>(
     signal?.throwIfAborted();
     throw error;
   } finally {
+    clearTimeout(grace);
     signal?.removeEventListener("abort", forward);
   }
 }

@@ -257,11 +257,11 @@ export class S3Store implements ArtifactStore {
         path: call.upload?.artifactPath ?? "",
         sizeBytes: content.sizeBytes,
         parts,
-        send: async ({ number, start, end }, signal) => {
+        send: async ({ number, start, end }, { cancel }) => {
           const Body = await readPart(content, start, end);
           const part = { ...place, ...encryption, PartNumber: number, Body };
           const { ETag, ChecksumCRC32, ChecksumCRC32C, ChecksumSHA1, ChecksumSHA256 } =
-            await client.send(new sdk.UploadPartCommand(part), { abortSignal: signal });
+            await client.send(new sdk.UploadPartCommand(part), { abortSignal: cancel });
           const sums = { ChecksumCRC32, ChecksumCRC32C, ChecksumSHA1, ChecksumSHA256 };
           return { PartNumber: number, ETag, ...sums };
         },

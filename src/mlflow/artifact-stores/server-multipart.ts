@@ -8,7 +8,8 @@ import { abortMultipart, completeMultipart, createMultipart, serverInfo } from "
 import type { ArtifactContent } from "../stores.js";
 import type { TransferOptions } from "./artifact-store.js";
 import { readPart } from "./content.js";
-import { type Part, partsOf, uploadParts } from "./parts.js";
+import { pause } from "./download.js";
+import { type Ending, type Part, partsOf, uploadParts } from "./parts.js";
 import { nameOf, parentOf } from "./paths.js";
 import { byteVariable } from "./settings.js";
 
@@ -88,14 +89,14 @@ async function putOnce(
 async function put(
   credential: Credential,
   bytes: Uint8Array<ArrayBuffer>,
-  signal: AbortSignal,
+  { stop, cancel }: Ending,
 ): Promise<Response> {
   const settings = retrySettings();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await putOnce(credential, bytes, signal);
+      return await putOnce(credential, bytes, cancel);
     } catch (error) {
-      signal.throwIfAborted();
+      stop.throwIfAborted();
       const status = error instanceof MlflowError ? error.status : undefined;
       const delay = delayBeforeRetry(
         status === undefined ? { kind: "broken" } : { kind: "status", status, retryAfter: null },
@@ -104,7 +105,7 @@ async function put(
         settings,
       );
       if (delay !== undefined) {
-        await new Promise((resolve) => setTimeout(resolve, delay));
+        await pause(delay, stop);
         continue;
       }
       if (error instanceof MlflowError) throw error;
@@ -152,10 +153,10 @@ export class ServerMultipart {
         path: this.#call.upload?.artifactPath ?? name,
         sizeBytes,
         parts,
-        send: async (part, signal) => {
+        send: async (part, ending) => {
           const credential = credentialOf(part);
           const bytes = await readPart(content, part.start, part.end);
-          const answer = await put(credential, bytes, signal);
+          const answer = await put(credential, bytes, ending);
           const etag = answer.headers.get("etag") ?? "";
           return { part_number: part.number, etag, url: credential.url };
         },
