@@ -1,9 +1,14 @@
 // Every MLflow call by explicit id; what is written to a run is here, the rest in the rooms below.
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { checkTransfer } from "./artifact-stores/download.js";
+import { type ArtifactContext, downloadPlace, runPlace } from "./artifact-stores/read.js";
 import { ModelLoggingClient } from "./client/model-logging.js";
 import { type ArtifactInfo, type Dataset, numberFromMessage } from "./entities.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
+import { splitModelUri } from "./model-uri.js";
 import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
 import {
+  type ArtifactBytes,
   type BatchOfWrites,
   batchWrite,
   bytesArtifact,
@@ -83,28 +88,81 @@ export class MlflowClient extends ModelLoggingClient {
   }
 
   /** A local file, below `artifactPath`; a folder goes there with its name. */
-  async logArtifact(runId: string, localPath: string, artifactPath?: string): Promise<void> {
+  async logArtifact(
+    runId: string,
+    localPath: string,
+    artifactPath?: string,
+    options?: TransferOptions,
+  ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifact(localPath, artifactPath));
+    await this.write(runId, await localArtifact(localPath, artifactPath, options));
   }
 
   /** Every file in a local folder, below `artifactPath`. */
-  async logArtifacts(runId: string, localDirectory: string, artifactPath?: string): Promise<void> {
+  async logArtifacts(
+    runId: string,
+    localDirectory: string,
+    artifactPath?: string,
+    options?: TransferOptions,
+  ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifacts(localDirectory, artifactPath));
+    await this.write(runId, await localArtifacts(localDirectory, artifactPath, options));
   }
 
-  async logText(runId: string, text: string, artifactFile: string): Promise<void> {
-    await this.write(runId, textArtifact(text, artifactFile));
+  async logText(
+    runId: string,
+    text: string,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, textArtifact(text, artifactFile, options));
   }
 
   /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
-  async logDict(runId: string, dictionary: object, artifactFile: string): Promise<void> {
-    await this.write(runId, dictArtifact(dictionary, artifactFile));
+  async logDict(
+    runId: string,
+    dictionary: object,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, dictArtifact(dictionary, artifactFile, options));
   }
 
-  async logBytes(runId: string, bytes: Uint8Array, artifactFile: string): Promise<void> {
-    await this.write(runId, bytesArtifact(bytes, artifactFile));
+  /** From memory, from a Blob, or from a stream, which is kept first. */
+  async logBytes(
+    runId: string,
+    bytes: ArtifactBytes,
+    artifactFile: string,
+    options?: TransferOptions,
+  ): Promise<void> {
+    await this.write(runId, bytesArtifact(bytes, artifactFile, options));
+  }
+
+  /** Where this client finds artifacts, for whatever reads them. */
+  get artifactContext(): ArtifactContext {
+    return {
+      store: this.store,
+      artifactRoot: (runId) => this.artifactRoot(runId),
+      placeOfModel: async (uri) => {
+        const { modelUri, path } = splitModelUri(uri);
+        return { rootUri: (await this.resolveModelUri(modelUri)).artifactUri, path };
+      },
+    };
+  }
+
+  /**
+   * Downloads a file or folder of a run's artifacts (all of them when `path` is empty) under its path
+   * in the local folder `dstPath`: a temporary one when left out, except that what is in local files
+   * stays where it is. Answers the local path. Each file is written whole or not at all.
+   */
+  async downloadArtifacts(
+    runId: string,
+    path = "",
+    dstPath?: string,
+    options: TransferOptions = {},
+  ): Promise<string> {
+    checkTransfer("downloadArtifacts", options);
+    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, options);
   }
 
   /** What is directly below `path` in a run's artifacts. */

@@ -1,4 +1,5 @@
 // The fluent functions: the active run follows the program's flow, and what is logged goes there.
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import type { Dataset, Run, RunStatus } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
 import {
@@ -15,6 +16,7 @@ import { openBareFrame, openFrame, type StartRunOptions } from "./fluent/start-r
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
 import {
+  type ArtifactBytes,
   bytesArtifact,
   dictArtifact,
   localArtifact,
@@ -176,26 +178,47 @@ export function deleteTag(key: string): Promise<void> {
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name. */
-export function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifact(localPath, artifactPath));
+export function logArtifact(
+  localPath: string,
+  artifactPath?: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => localArtifact(localPath, artifactPath, options));
 }
 
 /** Every file in a local folder, below `artifactPath`. */
-export function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  return log(() => localArtifacts(localDirectory, artifactPath));
+export function logArtifacts(
+  localDirectory: string,
+  artifactPath?: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => localArtifacts(localDirectory, artifactPath, options));
 }
 
-export function logText(text: string, artifactFile: string): Promise<void> {
-  return log(() => textArtifact(text, artifactFile));
+export function logText(
+  text: string,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => textArtifact(text, artifactFile, options));
 }
 
 /** As YAML when the name ends in `.yaml` or `.yml`, else as JSON. */
-export function logDict(dictionary: object, artifactFile: string): Promise<void> {
-  return log(() => dictArtifact(dictionary, artifactFile));
+export function logDict(
+  dictionary: object,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => dictArtifact(dictionary, artifactFile, options));
 }
 
-export function logBytes(bytes: Uint8Array, artifactFile: string): Promise<void> {
-  return log(() => bytesArtifact(bytes, artifactFile));
+/** From memory, from a Blob (a file that a page was given), or from a stream, which is kept first. */
+export function logBytes(
+  bytes: ArtifactBytes,
+  artifactFile: string,
+  options?: TransferOptions,
+): Promise<void> {
+  return log(() => bytesArtifact(bytes, artifactFile, options));
 }
 
 /** Notes a dataset that the run uses, and what for. */

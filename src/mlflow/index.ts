@@ -1,4 +1,7 @@
 // A complete MLflow client for any runtime: the fluent functions and MlflowClient.
+
+export * as artifacts from "./artifact-functions.js";
+export type { TransferOptions, TransferProgress } from "./artifact-stores/artifact-store.js";
 export type { MlflowClientOptions } from "./client/connection.js";
 export type { CreateExperimentOptions } from "./client/experiments.js";
 export type {
@@ -131,7 +134,7 @@ export { inferSignature, type ModelSignature, type ParamSpec } from "./models/si
 export type { TensorLike } from "./models/tensor.js";
 export * as tfjs from "./models/tfjs.js";
 export type { ImageOptions } from "./picture-writes.js";
-export type { BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
+export type { ArtifactBytes, BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
 export * as tensorflow from "./tensorflow/autolog.js";

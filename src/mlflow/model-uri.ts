@@ -57,3 +57,13 @@ export function parseModelUri(uri: string): ModelReference {
   if (/^models:\/+/.test(uri)) return registryReference(uri);
   return { kind: "place", uri };
 }
+
+/** A model's URI, and the path of a file of the model that follows it. */
+export function splitModelUri(uri: string): { readonly modelUri: string; readonly path: string } {
+  const [first = "", ...rest] = uri.replace(/^models:\/+/, "").split("/");
+  const isWhole = first.includes("@") || /^m-[0-9a-f]{32}$/.test(first);
+  const own = isWhole ? [first] : [first, ...rest.slice(0, 1)];
+  const path = rest.slice(own.length - 1).join("/");
+  if (path !== "") checkArtifactPath(path);
+  return { modelUri: `models:/${own.join("/")}`, path };
+}

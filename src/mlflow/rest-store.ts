@@ -1,5 +1,7 @@
 // A store behind an MLflow server: its REST interface over fetch.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { isBlob } from "./artifact-stores/content.js";
 import { numberToMessage } from "./entities.js";
 import { MlflowError, reasonOf } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
@@ -47,6 +49,7 @@ interface Answer {
 interface RequestBody {
   readonly contentType: string;
   readonly contentLength?: number;
+  readonly signal?: AbortSignal | undefined;
   readonly open: (onProgress: () => void) => BodyInit;
 }
 
@@ -98,19 +101,64 @@ export class RestStore implements Store {
   }
 
   /** Sends one file; memory stays constant when it comes from disk. */
-  async upload(call: StoreCall, content: ArtifactContent): Promise<unknown> {
+  async upload(
+    call: StoreCall,
+    content: ArtifactContent,
+    transfer: TransferOptions = {},
+  ): Promise<unknown> {
     const { source, sizeBytes, contentType } = content;
+    const { onProgress, signal } = transfer;
+    const path = call.upload?.artifactPath ?? call.path;
+    const tell = (transferredBytes: number) =>
+      onProgress?.({ path, transferredBytes, totalBytes: sizeBytes });
+    const isFile = !isBlob(source) && "localPath" in source;
     const requestBody: RequestBody =
-      !("localPath" in source) || sizeBytes === 0
-        ? { contentType, open: () => ("localPath" in source ? "" : source) as BodyInit }
+      !isFile || sizeBytes === 0
+        ? { contentType, signal, open: () => (isFile ? "" : (source as BodyInit)) }
         : {
             contentType,
             contentLength: sizeBytes,
-            open: (onProgress) => openFile(source.localPath, sizeBytes, onProgress),
+            signal,
+            open: (onBytes) => openFile(source.localPath, sizeBytes, onBytes, tell),
           };
-    const answer = await this.#send(call, call.path, uploadArtifact.repeatable, requestBody);
+    const sent = this.#send(call, call.path, uploadArtifact.repeatable, requestBody);
+    const answer = await endedBy(signal, sent);
     if (answer.status !== 200) throw this.#errorOf(answer, call);
+    tell(sizeBytes);
     return {};
+  }
+
+  /** One request for a body that the caller reads, with this server's credentials; never sent again. */
+  fetchOnce(
+    path: string,
+    options: {
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<Response> {
+    const { headers, signal } = options;
+    const init = { headers: { ...this.#headers(), ...headers }, ...(signal && { signal }) };
+    return globalThis.fetch(this.uri + path, init);
+  }
+
+  /** One question that nobody waits long for, and that is not asked again. */
+  async performOnce(call: StoreCall): Promise<unknown> {
+    const response = await this.fetchOnce(call.path, { signal: AbortSignal.timeout(10_000) });
+    if (response.status !== 200) throw await this.errorOfResponse(response, call);
+    return response.json();
+  }
+
+  /** What an answer that is not the one hoped for says. */
+  async errorOfResponse(response: Response, call: StoreCall): Promise<MlflowError> {
+    return this.#errorOf(
+      {
+        status: response.status,
+        text: await response.text(),
+        retryAfter: response.headers.get("retry-after"),
+        location: response.headers.get("location"),
+      },
+      call,
+    );
   }
 
   async #send(
@@ -176,7 +224,8 @@ export class RestStore implements Store {
       const init: RequestInit & { duplex?: "half" } = {
         method: call.method,
         headers,
-        signal: abort.signal,
+        signal:
+          body?.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, body.signal]),
         // A followed redirect would turn a POST into a GET.
         redirect: call.method === "GET" ? "follow" : "manual",
       };
@@ -199,6 +248,7 @@ export class RestStore implements Store {
       };
     } catch (error) {
       if (error instanceof AttemptFailure) throw error;
+      body?.signal?.throwIfAborted();
       if (timedOut) throw new AttemptFailure("timeout", error);
       throw new AttemptFailure(failureKind(error), error);
     } finally {
@@ -316,12 +366,37 @@ function opened(body: RequestBody, onProgress: () => void): BodyInit {
   }
 }
 
-function openFile(localPath: string, sizeBytes: number, onProgress: () => void): BodyInit {
+/** What `work` answers, unless the signal fires first; nobody waits out a delay for nothing. */
+async function endedBy<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
+  let stop = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    work.catch(() => undefined);
+  }
+}
+
+function openFile(
+  localPath: string,
+  sizeBytes: number,
+  onProgress: () => void,
+  tell: (transferredBytes: number) => void,
+): BodyInit {
   const files = currentRuntime().files;
   if (files === undefined) throw new Error("no local files in this runtime");
+  let transferredBytes = 0;
   const watch = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       onProgress();
+      transferredBytes += chunk.byteLength;
+      tell(transferredBytes);
       controller.enqueue(chunk);
     },
   });

@@ -1,5 +1,9 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { isByteStream } from "./artifact-stores/content.js";
+import { checkTransfer } from "./artifact-stores/download.js";
+import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
 import { splitIntoBatches } from "./batches.js";
 import { numberToMessage } from "./entities.js";
@@ -19,6 +23,12 @@ import {
   paramValue,
   tagValue,
 } from "./validation.js";
+
+/** Files of a folder on their way at a time. */
+const FILES_AT_A_TIME = 4;
+
+/** What `logBytes` takes. */
+export type ArtifactBytes = Uint8Array | Blob | ReadableStream<Uint8Array>;
 
 /** The run that a write goes to. */
 export interface RunTarget {
@@ -189,26 +199,61 @@ export function tagsWrite(tags: Readonly<Record<string, LoggableValue>>): RunWri
   return messagesWrite([], [], tagMessages(tags));
 }
 
-function artifactWrite(artifactPath: string, content: ArtifactContent): RunWrite {
+function artifactWrite(
+  artifactPath: string,
+  content: ArtifactContent,
+  transfer: TransferOptions = {},
+): RunWrite {
+  checkTransfer("artifact options", transfer);
   return async ({ store, runId, artifacts }) => {
     const { experimentId, artifactUri: rootUri } = await artifacts();
-    await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content);
+    await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content, transfer);
   };
 }
 
-export function textArtifact(text: string, artifactFile: string): RunWrite {
+export function textArtifact(
+  text: string,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, textContent(text, artifactFile));
+  return artifactWrite(artifactFile, textContent(text, artifactFile), transfer);
 }
 
-export function dictArtifact(dictionary: object, artifactFile: string): RunWrite {
+export function dictArtifact(
+  dictionary: object,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, dictContent(dictionary, artifactFile));
+  return artifactWrite(artifactFile, dictContent(dictionary, artifactFile), transfer);
 }
 
-export function bytesArtifact(bytes: Uint8Array, artifactFile: string): RunWrite {
+/** A stream is kept first: its size is known before a byte is sent, and it can be sent again. */
+export function bytesArtifact(
+  bytes: ArtifactBytes,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, bytesContent(bytes, artifactFile));
+  if (!isByteStream(bytes)) {
+    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
+  }
+  checkTransfer("artifact options", transfer ?? {});
+  return async (target) => {
+    const { files } = currentRuntime();
+    if (files === undefined) {
+      const blob = await new Response(bytes).blob();
+      return artifactWrite(artifactFile, bytesContent(blob, artifactFile), transfer)(target);
+    }
+    const kept = await files.keepTemporarily(bytes);
+    try {
+      const content = fileContent(kept.path, kept.sizeBytes, artifactFile);
+      await artifactWrite(artifactFile, content, transfer)(target);
+    } finally {
+      await kept.remove();
+    }
+  };
 }
 
 function localFiles(): FileAccess {
@@ -235,47 +280,60 @@ function destination(folder: string | undefined, name: string): string {
   return path;
 }
 
-async function fileArtifact(files: FileAccess, path: string, name: string): Promise<RunWrite> {
+async function fileArtifact(
+  files: FileAccess,
+  path: string,
+  name: string,
+  transfer: TransferOptions | undefined,
+): Promise<RunWrite> {
   const status = await files.status(path);
   if (status?.kind !== "file") {
     const problem = status === undefined ? "there is nothing at this path" : "it is not a file";
     throw invalidParameter("local path", path, `${problem}; pass the path of a readable file.`);
   }
-  return artifactWrite(name, fileContent(path, status.sizeBytes, name));
+  return artifactWrite(name, fileContent(path, status.sizeBytes, name), transfer);
 }
 
 async function folderArtifacts(
   files: FileAccess,
   folder: string,
   nameOf: (relativePath: string) => string,
+  transfer: TransferOptions | undefined,
 ): Promise<RunWrite> {
   const writes: RunWrite[] = [];
   for (const relativePath of await files.listFiles(folder)) {
     const path = files.resolve(folder, relativePath);
-    writes.push(await fileArtifact(files, path, nameOf(relativePath)));
+    writes.push(await fileArtifact(files, path, nameOf(relativePath), transfer));
   }
   return async (target) => {
-    for (const write of writes) await write(target);
+    await eachOf(writes, FILES_AT_A_TIME, (write) => write(target));
   };
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name, as in Python. */
-export async function localArtifact(localPath: string, artifactPath?: string): Promise<RunWrite> {
+export async function localArtifact(
+  localPath: string,
+  artifactPath?: string,
+  transfer?: TransferOptions,
+): Promise<RunWrite> {
   const files = localFiles();
+  checkTransfer("logArtifact", transfer ?? {});
   checkLocalPath("localPath", localPath);
   const name = destination(artifactPath, files.baseName(localPath));
   const status = await files.status(localPath);
   return status?.kind === "directory"
-    ? folderArtifacts(files, localPath, (relativePath) => destination(name, relativePath))
-    : fileArtifact(files, localPath, name);
+    ? folderArtifacts(files, localPath, (path) => destination(name, path), transfer)
+    : fileArtifact(files, localPath, name, transfer);
 }
 
 /** Every file in a local folder, below `artifactPath`. */
 export async function localArtifacts(
   localDirectory: string,
   artifactPath?: string,
+  transfer?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
+  checkTransfer("logArtifacts", transfer ?? {});
   checkLocalPath("localDirectory", localDirectory);
   if (artifactPath !== undefined) checkArtifactPath(artifactPath);
   const status = await files.status(localDirectory);
@@ -283,5 +341,6 @@ export async function localArtifacts(
     const problem = status === undefined ? "there is nothing at this path" : "it is not a folder";
     throw invalidParameter("localDirectory", localDirectory, `${problem}; pass a folder's path.`);
   }
-  return folderArtifacts(files, localDirectory, (path) => destination(artifactPath, path));
+  const nameOf = (path: string) => destination(artifactPath, path);
+  return folderArtifacts(files, localDirectory, nameOf, transfer);
 }

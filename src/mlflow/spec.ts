@@ -267,6 +267,32 @@ export const listArtifacts = endpoint<
 /** `{path}` is the destination inside the server's artifact root; the file is the request's body. */
 export const uploadArtifact = endpoint<Empty>("PUT", "/api/2.0/mlflow-artifacts/artifacts/{path}");
 
+const PROXY = "/api/2.0/mlflow-artifacts";
+
+export const listProxiedArtifacts = endpoint<
+  Optional<{ path: string }>,
+  { readonly files?: readonly FileInfoMessage[] }
+>("GET", `${PROXY}/artifacts`);
+export const downloadProxiedArtifact = endpoint<Empty>("GET", `${PROXY}/artifacts/{path}`);
+export const removeProxiedArtifact = endpoint<Empty>("DELETE", `${PROXY}/artifacts/{path}`);
+/** `{path}` is the destination's folder; `path` in the message is the file's name. */
+export const createMultipart = endpoint<{ readonly path: string; readonly num_parts: number }>(
+  "POST",
+  `${PROXY}/mpu/create/{path}`,
+  // Twice would be two uploads, of which one is never completed.
+  false,
+);
+export const completeMultipart = endpoint<{ readonly path: string; readonly upload_id: string }>(
+  "POST",
+  `${PROXY}/mpu/complete/{path}`,
+  false,
+);
+export const abortMultipart = endpoint<{ readonly path: string; readonly upload_id: string }>(
+  "POST",
+  `${PROXY}/mpu/abort/{path}`,
+);
+export const serverInfo = endpoint<Empty>("GET", "/api/3.0/mlflow/server-info");
+
 type ModelId = { readonly model_id: string };
 type LoggedModelResponse = { readonly model?: LoggedModelMessage };
 
