@@ -4,6 +4,7 @@ import { checkTransfer } from "./artifact-stores/download.js";
 import { type ArtifactContext, downloadPlace, runPlace } from "./artifact-stores/read.js";
 import { ModelLoggingClient } from "./client/model-logging.js";
 import { type ArtifactInfo, type Dataset, numberFromMessage } from "./entities.js";
+import { MlflowError } from "./errors.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { splitModelUri } from "./model-uri.js";
 import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
@@ -25,7 +26,22 @@ import {
 } from "./run-writes.js";
 import * as spec from "./spec.js";
 import { callStore } from "./stores.js";
-import { checkArtifactPath, checkRunId, type LoggableValue } from "./validation.js";
+import {
+  checkTableFile,
+  LOGGED_ARTIFACTS_TAG,
+  readTable,
+  rowsOfTable,
+  type TableData,
+  tableWrite,
+} from "./tables.js";
+import { checkArtifactPath, checkOptions, checkRunId, type LoggableValue } from "./validation.js";
+
+export interface LoadTableOptions {
+  /** Only of these; of every run that has the table, when left out. */
+  readonly runIds?: readonly string[] | undefined;
+  /** Adds the column `run_id`; false when left out. */
+  readonly withRunId?: boolean | undefined;
+}
 
 /**
  * An MLflow server, or a folder in MLflow's layout. Every method rejects with MlflowError; what MLflow
@@ -163,6 +179,46 @@ export class MlflowClient extends ModelLoggingClient {
   ): Promise<string> {
     checkTransfer("downloadArtifacts", options);
     return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, options);
+  }
+
+  /**
+   * Adds rows to a table of the run, which is made when there is none; MLflow's pages compare tables
+   * of one name between runs. One at a time: what two write at once to one table is not joined.
+   */
+  async logTable(runId: string, data: TableData, artifactFile: string): Promise<void> {
+    await this.write(runId, tableWrite(data, artifactFile));
+  }
+
+  /**
+   * The rows of a table of these runs, or of all in an experiment that have it; each row with its
+   * `run_id` when asked for. Rejects with `RESOURCE_DOES_NOT_EXIST` when no run has it.
+   */
+  async loadTable(
+    experimentId: string,
+    artifactFile: string,
+    options: LoadTableOptions = {},
+  ): Promise<Record<string, unknown>[]> {
+    checkTableFile(artifactFile);
+    checkOptions("loadTable", options, ["runIds", "withRunId"]);
+    const { runIds, withRunId = false } = options;
+    const filter = `tags."${LOGGED_ARTIFACTS_TAG}" LIKE '%"path"%:%"${artifactFile}"%'`;
+    const rows: Record<string, unknown>[] = [];
+    let isFound = false;
+    for await (const { info } of this.searchRunsIterator([experimentId], {
+      filterString: filter,
+    })) {
+      const { runId } = info;
+      if (runIds !== undefined && !runIds.includes(runId)) continue;
+      const table = await readTable(await runPlace(this.artifactContext, runId, artifactFile));
+      if (table === undefined) continue;
+      isFound = true;
+      for (const row of rowsOfTable(table)) rows.push(withRunId ? { ...row, run_id: runId } : row);
+    }
+    if (isFound) return rows;
+    throw new MlflowError(
+      "RESOURCE_DOES_NOT_EXIST",
+      `No run of experiment '${experimentId}' has the table '${artifactFile}'.`,
+    );
   }
 
   /** What is directly below `path` in a run's artifacts. */

@@ -32,6 +32,7 @@ import {
   tagWrite,
   textArtifact,
 } from "./run-writes.js";
+import { type TableData, tableWrite } from "./tables.js";
 import { checkTerminalStatus, type LoggableValue } from "./validation.js";
 
 export type { ActiveRun } from "./fluent/frames.js";
@@ -239,4 +240,12 @@ export function logImage(image: Uint8Array, place: string | ImageOptions): Promi
 /** A figure: SVG or HTML as text, or the bytes of any picture. */
 export function logFigure(figure: string | Uint8Array, artifactFile: string): Promise<void> {
   return log(() => figureWrite(figure, artifactFile));
+}
+
+/**
+ * Adds rows to a table of the run, which is made when there is none; MLflow's pages compare tables of
+ * one name between runs. One at a time: what two write at once to one table is not joined.
+ */
+export function logTable(data: TableData, artifactFile: string): Promise<void> {
+  return log(() => tableWrite(data, artifactFile));
 }

@@ -18,7 +18,7 @@ export type { CreateModelVersionOptions } from "./client/model-versions.js";
 export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
 export type { RegistrySearchOptions, SearchOptions, ViewType } from "./client/requests.js";
 export type { CreateRunOptions } from "./client/runs.js";
-export { MlflowClient } from "./client.js";
+export { type LoadTableOptions, MlflowClient } from "./client.js";
 export * as data from "./datasets.js";
 export type {
   ArtifactInfo,
@@ -82,6 +82,7 @@ export {
   getMetricHistory,
   getParentRun,
   getRun,
+  loadTable,
   restoreRun,
   type SearchRunsOptions,
   searchRuns,
@@ -106,6 +107,7 @@ export {
   logMetrics,
   logParam,
   logParams,
+  logTable,
   logText,
   setTag,
   setTags,
@@ -137,5 +139,6 @@ export type { ImageOptions } from "./picture-writes.js";
 export type { ArtifactBytes, BatchOfWrites, MetricOptions, MetricPoint } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
 export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
+export type { TableData } from "./tables.js";
 export * as tensorflow from "./tensorflow/autolog.js";
 export type { LoggableValue } from "./validation.js";

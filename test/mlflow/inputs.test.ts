@@ -135,6 +135,41 @@ onEachStore(() => {
       });
     });
 
+    it("keeps tables, that grow and are compared between runs", async () => {
+      const { experimentId } = await mlflow.setExperiment(uniqueName("tables"));
+      const first = await mlflow.startRun();
+      await mlflow.logTable([{ a: 1, b: "größe" }], "eval/table.json");
+      await mlflow.logTable({ a: [2], c: ["x"] }, "eval/table.json");
+      await mlflow.endRun();
+      const second = await mlflow.startRun();
+      await mlflow.logTable([{ a: 3 }], "eval/table.json");
+      await mlflow.endRun();
+      const ofFirst = [
+        { a: 1, b: "größe", c: null },
+        { a: 2, b: null, c: "x" },
+      ];
+      const runIds = [first.info.runId];
+      expect(await mlflow.loadTable("eval/table.json", { runIds })).toEqual(ofFirst);
+      const all = await mlflow.loadTable("eval/table.json", { withRunId: true });
+      expect(all).toHaveLength(3);
+      expect(all).toContainEqual({ a: 3, run_id: second.info.runId });
+      const { tags } = (await mlflow.getRun(first.info.runId)).data;
+      expect(tags["mlflow.loggedArtifacts"]).toBe('[{"path":"eval/table.json","type":"table"}]');
+      if (requiresMlflow()) {
+        const uri = mlflow.getTrackingUri();
+        const read = await python("table.py", uri, experimentId, first.info.runId);
+        expect(read).toEqual([...ofFirst, { a: 9, b: "python", c: null }]);
+        expect(await mlflow.loadTable("eval/table.json", { runIds })).toEqual(read);
+      }
+      const missing = mlflow.loadTable("nothing.json");
+      await expect(missing).rejects.toMatchObject({ code: "RESOURCE_DOES_NOT_EXIST" });
+      await mlflow.withRun({}, async () => {
+        await expect(mlflow.logTable([], "t.json")).rejects.toMatchObject(INVALID);
+        await expect(mlflow.logTable({ a: [1], b: [] }, "t.json")).rejects.toMatchObject(INVALID);
+        await expect(mlflow.logTable([{ a: 1 }], "t.csv")).rejects.toMatchObject(INVALID);
+      });
+    });
+
     it("is found one after the other, with the run above it", async () => {
       const { experimentId } = await mlflow.setExperiment(uniqueName("many"));
       const parent = await mlflow.startRun();

@@ -187,6 +187,11 @@ onEachStore(() => {
         code: "RESOURCE_DOES_NOT_EXIST",
       });
 
+      for (const uri of [info.modelUri, `models:/${name}/1`, `models:/${name}@champion`]) {
+        const bytes = await mlflow.artifacts.downloadBytes(`${uri}/model.bin`);
+        expect(Array.from(bytes)).toEqual([0]);
+      }
+
       const second = await client.registerModel(`runs:/${runId}/net`, name);
       expect(second).toMatchObject({ version: "2", source: `models:/${modelId}` });
       const noted = (await client.getLoggedModel(modelId as string)).tags["mlflow.modelVersions"];

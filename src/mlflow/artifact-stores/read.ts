@@ -26,7 +26,7 @@ export interface ArtifactPlace {
   readonly artifacts: ArtifactStore;
   /** Below the store's root; empty for all of it. */
   readonly path: string;
-  readonly context: ArtifactContext;
+  readonly context: Pick<ArtifactContext, "store">;
 }
 
 /** The artifacts of a run. `path` is checked. */

@@ -1,12 +1,12 @@
 // Runs of the store in force: found, read, deleted and restored.
 import type { SearchOptions } from "../client/requests.js";
-import type { MlflowClient } from "../client.js";
+import type { LoadTableOptions, MlflowClient } from "../client.js";
 import type { Metric, Run } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
 import { joinUri } from "../stores.js";
 import { checkArtifactPath, checkOptions } from "../validation.js";
 import { activeExperimentId } from "./active-experiment.js";
-import { currentClient, targetFrame } from "./frames.js";
+import { currentClient, type Frame, targetFrame } from "./frames.js";
 
 const SEARCH_PAGE = 1000;
 /** Most runs that a search answers unless told otherwise, as in Python. */
@@ -106,13 +106,25 @@ export async function getParentRun(runId: string): Promise<Run | undefined> {
   return currentClient().getParentRun(runId);
 }
 
+function runInForce(): Frame {
+  const frame = targetFrame();
+  if (frame !== undefined) return frame;
+  throw new MlflowError("INVALID_STATE", "No run is active. Start one with startRun().");
+}
+
 /** URI of the active run's artifacts, or of one of them. Rejects with `INVALID_STATE` without a run. */
 export async function getArtifactUri(artifactPath?: string): Promise<string> {
   if (artifactPath !== undefined) checkArtifactPath(artifactPath);
-  const frame = targetFrame();
-  if (frame === undefined) {
-    throw new MlflowError("INVALID_STATE", "No run is active. Start one with startRun().");
-  }
+  const frame = runInForce();
   const { info } = frame.run ?? (await frame.started);
   return artifactPath === undefined ? info.artifactUri : joinUri(info.artifactUri, artifactPath);
+}
+
+/** The rows of a table of the runs of the active experiment that have it, or of these runs. */
+export async function loadTable(
+  artifactFile: string,
+  options?: LoadTableOptions,
+): Promise<Record<string, unknown>[]> {
+  const client = currentClient();
+  return client.loadTable(await activeExperimentId(client), artifactFile, options);
 }
