@@ -5,7 +5,8 @@ import type { Answers } from "./answers.js";
 import type { LoggedModels } from "./logged-models.js";
 import { listed, refused } from "./messages.js";
 import { checkSource, isLocal, isWithin } from "./model-source.js";
-import type { NewVersion, Registry } from "./registry.js";
+import type { Registry } from "./registry.js";
+import type { NewVersion } from "./registry-entries.js";
 import { type RegistrySearch, searchModels, searchVersions } from "./registry-search.js";
 import type { Runs } from "./runs.js";
 

@@ -3,18 +3,19 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MlflowError } from "../errors.js";
 import type { KeyValueMessage, ModelVersionMessage, RegisteredModelMessage } from "../spec.js";
-import {
-  canonicalStage,
-  checkAlias,
-  checkModelName,
-  checkTagKey,
-  modelVersionNumber,
-  registryTagValue,
-} from "../validation.js";
+import { canonicalStage, checkAlias, checkTagKey, modelVersionNumber } from "../validation.js";
 import { isErrno } from "./file-errors.js";
 import type { Layout } from "./layout.js";
 import { alreadyExists, doesNotExist, listed, refused } from "./messages.js";
 import { type Meta, numberField, textField, writeMeta } from "./meta-file.js";
+import {
+  checkName,
+  checkTag,
+  type FoundModel,
+  type FoundVersion,
+  type NewVersion,
+  optional,
+} from "./registry-entries.js";
 import { listFolders, mapInParallel, readValue, readValues, replaceFile } from "./value-files.js";
 
 const STAGES = ["None", "Staging", "Production", "Archived"];
@@ -24,49 +25,6 @@ const DELETED_STAGE = "Deleted_Internal";
 const VERSION_FOLDER = /^version-([1-9][0-9]*)$/;
 /** `latest` and `v1` mean something of their own where an alias is asked for. */
 const RESERVED_ALIAS = /^(latest|v\d+)$/i;
-
-interface FoundModel {
-  readonly name: string;
-  readonly folder: string;
-  readonly meta: Meta;
-}
-
-interface FoundVersion {
-  readonly name: string;
-  readonly version: string;
-  readonly folder: string;
-  readonly meta: Meta;
-}
-
-export interface NewVersion {
-  readonly name: string;
-  readonly source: string;
-  readonly runId?: string | undefined;
-  readonly runLink?: string | undefined;
-  readonly modelId?: string | undefined;
-  /** Where the files are, when the source is the name of something else. */
-  readonly storageLocation?: string | undefined;
-  readonly description?: string | undefined;
-  readonly tags: readonly KeyValueMessage[];
-}
-
-function checkTag({ key, value = "" }: KeyValueMessage): void {
-  checkTagKey(key);
-  registryTagValue(key, value);
-}
-
-function checkName(name: unknown): asserts name is string {
-  checkModelName(name);
-  if (/[%\\]|\p{Cc}/u.test(name)) {
-    throw refused(
-      `Invalid model name: '${name}'. In a folder it cannot contain '%', '\\' or control characters.`,
-    );
-  }
-}
-
-function optional<K extends string>(key: K, text: string | undefined): { [P in K]?: string } {
-  return (text === undefined ? {} : { [key]: text }) as { [P in K]?: string };
-}
 
 export class Registry {
   readonly #layout: Layout;
