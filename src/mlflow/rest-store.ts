@@ -54,7 +54,7 @@ interface RequestBody {
 }
 
 /** Why an attempt had no answer; `blocked`: fetch does not even try a port such as 9. */
-type FailureKind = "unconnected" | "blocked" | "broken" | "timeout" | "local";
+type FailureKind = "unconnected" | "blocked" | "broken" | "timeout" | "local" | "redirected";
 
 /** How one attempt ended without an answer. */
 class AttemptFailure {
@@ -234,6 +234,9 @@ export class RestStore implements Store {
         if (body.contentLength !== undefined) {
           headers["content-length"] = String(body.contentLength);
           init.duplex = "half";
+          // What might be sent again, to another place, fetch keeps in memory: all of the file.
+          init.redirect = "error";
+          init.window = null;
         }
         init.body = opened(body, onProgress);
       }
@@ -327,6 +330,12 @@ export class RestStore implements Store {
         return new MlflowError(
           "TIMEOUT",
           `The MLflow server at ${this.uri} did not answer ${where} within ${settings.timeoutMs / 1000} s. It may have been carried out. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
+          { cause },
+        );
+      case "redirected":
+        return new MlflowError(
+          "INVALID_RESPONSE",
+          `${call.method} ${this.uri}${call.path} answered with a redirect, where MLflow takes the file. Set the tracking URI to the server's final address.`,
           { cause },
         );
       case "local":
@@ -443,12 +452,13 @@ function codesOf(error: unknown): string[] {
   return [...causesOf(error)].flatMap(({ code }) => (typeof code === "string" ? [code] : []));
 }
 
-function isBadPort(error: unknown): boolean {
-  return [...causesOf(error)].some(({ message }) => message === "bad port");
+function says(error: unknown, text: string): boolean {
+  return [...causesOf(error)].some(({ message }) => message === text);
 }
 
 function failureKind(error: unknown): Exclude<FailureKind, "timeout"> {
-  if (isBadPort(error)) return "blocked";
+  if (says(error, "bad port")) return "blocked";
+  if (says(error, "unexpected redirect")) return "redirected";
   const codes = codesOf(error);
   if (codes.some((code) => UNCONNECTED_CODES.includes(code))) return "unconnected";
   const isLocal = (code: string): boolean =>

@@ -37,6 +37,13 @@ export function pause(delayMs: number, signal: AbortSignal | undefined): Promise
   });
 }
 
+function stalled(timeoutMs: number): MlflowError {
+  return new MlflowError(
+    "TIMEOUT",
+    `The artifact store sent nothing for ${timeoutMs / 1000} s. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
+  );
+}
+
 /** What `work` answers, unless it takes longer than `timeoutMs` or the signal fires first. */
 async function within<T>(
   work: Promise<T>,
@@ -46,16 +53,62 @@ async function within<T>(
   const over = new AbortController();
   const ended = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
   const tooLong = pause(timeoutMs, ended).then(() => {
-    throw new MlflowError(
-      "TIMEOUT",
-      `The artifact store sent nothing for ${timeoutMs / 1000} s. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
-    );
+    throw stalled(timeoutMs);
   });
   tooLong.catch(() => undefined);
   try {
     return await Promise.race([work, tooLong]);
   } finally {
     over.abort();
+  }
+}
+
+/**
+ * Ends a reading that has stalled, or that the caller has given up, by cancelling it. A race at each
+ * chunk would do so too, at the price of keeping every chunk until the last.
+ */
+class IdleWatch {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #lastMs = performance.now();
+  #ended: { readonly reason: unknown } | undefined;
+
+  constructor(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#reader = reader;
+    this.#signal = signal;
+    this.#timer = setInterval(
+      () => {
+        if (performance.now() - this.#lastMs >= timeoutMs) this.#end(stalled(timeoutMs));
+      },
+      Math.max(1, timeoutMs / 4),
+    );
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  touch(): void {
+    this.#lastMs = performance.now();
+  }
+
+  throwIfEnded(): void {
+    if (this.#ended !== undefined) throw this.#ended.reason;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = () => this.#end(this.#signal?.reason);
+
+  #end(reason: unknown): void {
+    this.#ended ??= { reason };
+    // What still waits for a chunk is answered at once.
+    this.#reader.cancel(reason).catch(() => undefined);
   }
 }
 
@@ -128,17 +181,23 @@ class Download {
     const totalBytes = opened.sizeBytes ?? this.listedBytes;
     this.#tell(totalBytes);
     const reader = opened.body.getReader();
+    const watch = new IdleWatch(reader, timeoutMs, signal);
     try {
       for (;;) {
-        const { done, value } = await within(reader.read(), timeoutMs, signal);
+        const { done, value } = await reader.read();
+        watch.throwIfEnded();
         if (done) break;
         await this.sink.write(value);
         this.#position += value.byteLength;
+        watch.touch();
         this.#tell(totalBytes);
       }
     } catch (error) {
       reader.cancel(error).catch(() => undefined);
+      watch.throwIfEnded();
       throw error;
+    } finally {
+      watch.stop();
     }
     if (totalBytes === undefined || totalBytes === this.#position) return;
     const found = this.#position;

@@ -14,6 +14,7 @@ import { type ArtifactPlace, type LocalDownload, listPlace, readInto, statusOf }
 
 /** Files on their way at a time. */
 const FILES_AT_A_TIME = 4;
+const WRITE_BYTES = 1024 * 1024;
 /** Deeper than this no folder is meant to be: a store that names itself would never end. */
 const MOST_LEVELS = 100;
 
@@ -26,18 +27,42 @@ function localPathFor(destination: string, path: string): string {
   throw new MlflowError("UNSAFE_PATH", `'${path}' would be written outside of '${destination}'.`);
 }
 
-function sinkInto(file: FileHandle): ArtifactSink {
-  return {
-    async write(chunk) {
-      let written = 0;
-      while (written < chunk.byteLength) {
-        const { bytesWritten } = await file.write(chunk, written);
-        written += bytesWritten;
-      }
-    },
+/** Small chunks become large writes. */
+class FileSink implements ArtifactSink {
+  readonly #file: FileHandle;
+  readonly #kept = new Uint8Array(WRITE_BYTES);
+  #length = 0;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#length + chunk.byteLength > WRITE_BYTES) await this.finish();
+    if (chunk.byteLength >= WRITE_BYTES) return this.#append(chunk);
+    this.#kept.set(chunk, this.#length);
+    this.#length += chunk.byteLength;
+  }
+
+  async restart(): Promise<void> {
+    this.#length = 0;
     // Appending: what comes next begins at the end, which is the start again.
-    restart: () => file.truncate(0),
-  };
+    await this.#file.truncate(0);
+  }
+
+  async finish(): Promise<void> {
+    const length = this.#length;
+    this.#length = 0;
+    await this.#append(this.#kept.subarray(0, length));
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.byteLength) {
+      const { bytesWritten } = await this.#file.write(bytes, written);
+      written += bytesWritten;
+    }
+  }
 }
 
 async function downloadFile(
@@ -53,7 +78,9 @@ async function downloadFile(
     await mkdir(folder, { recursive: true });
     const handle = await open(unfinished, "ax");
     try {
-      await readInto(place, file, sinkInto(handle), transfer);
+      const sink = new FileSink(handle);
+      await readInto(place, file, sink, transfer);
+      await sink.finish();
     } finally {
       await handle.close();
     }
