@@ -135,6 +135,29 @@ onEachStore(() => {
       });
     });
 
+    it("tells a metric's history page after page", async () => {
+      await mlflow.setExperiment(uniqueName("history"));
+      const run = await mlflow.startRun();
+      const client = new mlflow.MlflowClient();
+      const { runId } = run.info;
+      const metrics = Array.from({ length: 5 }, (_, step) => ({ key: "m", value: step, step }));
+      await client.logBatch(runId, { metrics });
+      await mlflow.endRun();
+      const values: number[] = [];
+      const calls = await callsOf(async () => {
+        for await (const { value } of client.getMetricHistoryIterator(runId, "m", {
+          maxResults: 2,
+        })) {
+          values.push(value);
+          if (values.length === 3) break;
+        }
+      });
+      expect(values).toEqual([0, 1, 2]);
+      expect(calls).toEqual(["GET metrics/get-history", "GET metrics/get-history"]);
+      const all = client.getMetricHistoryIterator(runId, "m", { maxResults: 2 });
+      expect((await allOf(all)).map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
+    });
+
     it("keeps tables, that grow and are compared between runs", async () => {
       const { experimentId } = await mlflow.setExperiment(uniqueName("tables"));
       const first = await mlflow.startRun();

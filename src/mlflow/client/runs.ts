@@ -17,6 +17,7 @@ import * as spec from "../spec.js";
 import { callStore } from "../stores.js";
 import {
   checkExperimentId,
+  checkMaxResults,
   checkMetricKey,
   checkOptions,
   checkRunId,
@@ -172,21 +173,37 @@ export class RunClient extends ExperimentClient {
     return parentRunId === undefined ? undefined : this.getRun(parentRunId);
   }
 
-  /** Every point of a metric; empty when there is none of this name. */
+  /** Every point of a metric, in memory; empty when there is none of this name. */
   async getMetricHistory(runId: string, key: string): Promise<Metric[]> {
+    const points: Metric[] = [];
+    for await (const point of this.getMetricHistoryIterator(runId, key)) points.push(point);
+    return points;
+  }
+
+  /**
+   * Every point of a metric, one after the other: asks for a page of `maxResults` points when it is
+   * needed, 1 to 50000; as many as the store likes when left out.
+   */
+  async *getMetricHistoryIterator(
+    runId: string,
+    key: string,
+    options: { readonly maxResults?: number | undefined } = {},
+  ): AsyncGenerator<Metric, void> {
     checkRunId(runId);
     checkMetricKey(key);
-    const points: Metric[] = [];
+    checkOptions("getMetricHistoryIterator", options, ["maxResults"]);
+    const { maxResults } = options;
+    if (maxResults !== undefined) checkMaxResults(maxResults);
     let pageToken: string | undefined;
     do {
       const { metrics = [], next_page_token } = await callStore(this.store, spec.getMetricHistory, {
         run_id: runId,
         metric_key: key,
+        max_results: maxResults,
         page_token: pageToken,
       });
-      for (const message of metrics) points.push(metricFromMessage(message));
+      for (const message of metrics) yield metricFromMessage(message);
       pageToken = next_page_token === "" ? undefined : next_page_token;
     } while (pageToken !== undefined);
-    return points;
   }
 }
