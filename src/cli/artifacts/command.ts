@@ -167,13 +167,13 @@ function withPlace(command: Command): Command {
 /** The command, for the program to add. */
 export function artifactsCommand(): Command {
   const list = withPlace(new Command("list"))
-    .summary("list files and folders, with sizes in bytes")
+    .summary("files and folders, with sizes")
     .description("Lists what lies directly below a folder of artifacts, sizes in bytes.")
     .argument("[path]", "folder below the run's artifacts")
     .option("-r, --recursive", "all that is below, too")
     .action(runList);
   const download = withPlace(new Command("download"))
-    .summary("download a file, or a folder with all in it")
+    .summary("fetch a file or a folder")
     .description(
       "Downloads a file, or a folder with all in it, and prints its local path.\nEach file appears whole or not at all; a broken connection is taken up again.",
     )
@@ -181,7 +181,7 @@ export function artifactsCommand(): Command {
     .option("-o, --output <folder>", "where it goes", ".")
     .action(runDownload);
   const upload = withTracking(new Command("upload"))
-    .summary("upload a file, or a folder with all in it")
+    .summary("send a file or a folder")
     .description("Uploads a file, or a folder under its name with all in it, to a run.")
     .argument("<local-path>", "file or folder")
     .argument("[artifact-path]", "folder of the run's artifacts that takes it")
