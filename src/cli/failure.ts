@@ -16,11 +16,11 @@ export class CommandError extends Error {
 /** Wrong use that is seen only once the options are put together. */
 export class UsageError extends CommandError {}
 
-/** The reason of a search that Ctrl-C has ended. */
+/** The reason of work that Ctrl-C has ended. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
-  constructor() {
-    super("interrupted; the open runs were ended as KILLED");
+  constructor(message = "interrupted; the open runs were ended as KILLED") {
+    super(message);
   }
 }
 

@@ -1,6 +1,7 @@
 // The command line: one file per command, wrong use told by name, exit codes for scripts.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
+import { artifactsCommand } from "./artifacts/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
   EXIT_FAILURE,
@@ -20,16 +21,23 @@ function usageError(text: string): string {
     .replace(/\s*\n\s*/g, " ")}\n`;
 }
 
+/** A command and all that are below it. */
+function withInner(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withInner)];
+}
+
 function program(): Command {
   const genops = new Command("genops")
     .description("A price, an owner and a limit on every MLflow operation.")
     .version(VERSION, "-V, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError()
-    .addCommand(demoCommand());
-  for (const command of [genops, ...genops.commands]) {
+    .addCommand(demoCommand())
+    .addCommand(artifactsCommand());
+  for (const command of withInner(genops)) {
     command
       .helpOption("-h, --help", "print this help")
+      .showSuggestionAfterError()
       .exitOverride()
       .configureOutput({ outputError: (text, write) => write(usageError(text)) });
   }

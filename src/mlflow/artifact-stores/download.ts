@@ -19,6 +19,8 @@ export interface ArtifactSink {
 
 /** What a server answers that will answer better in a moment; as for every other request. */
 const TRANSIENT_STATUSES: readonly number[] = [408, 429, 500, 502, 503, 504];
+/** An attempt that brings as much counts as the first again. */
+const PIECE_BYTES = 256 * 1024;
 /** The content under this name is another one than was begun. */
 const CHANGED_STATUSES: readonly number[] = [412, 416];
 
@@ -89,6 +91,8 @@ class IdleWatch {
       Math.max(1, timeoutMs / 4),
     );
     signal?.addEventListener("abort", this.#onAbort, { once: true });
+    // What was given up before this has no event to come.
+    if (signal?.aborted) this.#onAbort();
   }
 
   touch(): void {
@@ -111,6 +115,12 @@ class IdleWatch {
     // What still waits for a chunk is answered at once.
     this.#reader.cancel(reason).catch(() => undefined);
   }
+}
+
+/** Is what has come no part of what is to come? */
+function isOfNoUse(error: unknown): boolean {
+  if (!(error instanceof MlflowError)) return false;
+  return error.code === "CORRUPT_ARTIFACT" || CHANGED_STATUSES.includes(error.status ?? 0);
 }
 
 /** A failure that the next attempt may not meet. */
@@ -147,14 +157,10 @@ class Download {
         return this.#position;
       } catch (error) {
         signal?.throwIfAborted();
-        const isChanged =
-          error instanceof MlflowError &&
-          CHANGED_STATUSES.includes(error.status ?? 0) &&
-          this.#position > 0;
-        if (isChanged) await this.#restart();
+        if (this.#position > 0 && isOfNoUse(error)) await this.#restart();
         else if (!isTransient(error)) throw error;
-        // What brings bytes brings the end nearer.
-        if (this.#position > before) attempt = 1;
+        // What brings a good piece of the file brings the end nearer.
+        if (this.#position - before >= PIECE_BYTES) attempt = 1;
         const delay = delayBeforeRetry({ kind: "broken" }, attempt, true, this.#settings);
         if (delay === undefined) throw this.#gaveUp(error);
         await pause(delay, signal);

@@ -126,15 +126,17 @@ export class GcsStore implements ArtifactStore {
   open(path: string, { start, version, signal }: ReadPosition): Promise<OpenedArtifact> {
     return this.#asking(path, signal, async (bucket) => {
       const key = joinPath(this.#prefix, path);
-      const [metadata] = await bucket.file(key).getMetadata();
-      const generation = String(metadata.generation);
-      const sizeBytes = Number(metadata.size ?? 0);
+      const file = bucket.file(key);
+      const [{ generation, size, crc32c }] = await file.getMetadata();
+      const sizeBytes = Number(size ?? 0);
       // What was overwritten since it was begun is read from its first byte.
-      const from = version === undefined || version === generation ? start : 0;
-      const file = bucket.file(key, { generation: Number(generation) });
-      const source = Readable.from(rangesOf(file, from, sizeBytes), { objectMode: false });
-      const body = Readable.toWeb(source) as ReadableStream<Uint8Array>;
-      return { body, start: from, sizeBytes, version: generation };
+      const from = version === undefined || version === String(generation) ? start : 0;
+      const source = { bucket, key, generation: String(generation), sizeBytes };
+      const ranges = Readable.from(rangesOf(source, from, signal), { objectMode: false });
+      const body = Readable.toWeb(ranges) as ReadableStream<Uint8Array>;
+      // A sum is known of the whole file alone.
+      const checked = from === 0 && crc32c !== undefined ? summed(body, file, crc32c, path) : body;
+      return { body: checked, start: from, sizeBytes, version: String(generation) };
     });
   }
 
@@ -211,23 +213,81 @@ export class GcsStore implements ArtifactStore {
   }
 }
 
+/** One content of one file. */
+interface Source {
+  readonly bucket: Bucket;
+  readonly key: string;
+  readonly generation: string;
+  readonly sizeBytes: number;
+}
+
 /** The bytes from `start` on: in one request, or in those of `MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE`. */
 async function* rangesOf(
-  file: File,
+  source: Source,
   start: number,
-  sizeBytes: number,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const { sizeBytes } = source;
   if (start >= sizeBytes) return;
   const chunk = byteVariable("MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE") ?? sizeBytes;
   for (let from = start; from < sizeBytes; from += chunk) {
     const end = Math.min(sizeBytes, from + chunk) - 1;
-    const isWhole = from === 0 && end === sizeBytes - 1;
-    // A sum is known of the whole file alone.
-    const range = isWhole
-      ? { validation: "crc32c" as const }
-      : { start: from, end, validation: false as const };
-    yield* file.createReadStream({ ...range, decompress: false });
+    const body = await fetchRange(source, from, end, signal);
+    yield* Readable.fromWeb(body as never) as AsyncIterable<Uint8Array>;
   }
+}
+
+/**
+ * Over fetch with the SDK's credentials: the SDK's own stream waits for ever where a connection is
+ * cut, and tells no status of what is refused.
+ */
+async function fetchRange(
+  { bucket, key, generation }: Source,
+  start: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<ReadableStream<Uint8Array>> {
+  const { storage } = bucket;
+  const object = `b/${encodeURIComponent(bucket.name)}/o/${encodeURIComponent(key)}`;
+  const uri = `${storage.baseUrl}/${object}?alt=media&generation=${generation}`;
+  const headers = new Headers(storage.customEndpoint ? {} : await credentials(storage, uri));
+  headers.set("range", `bytes=${start}-${end}`);
+  headers.set("accept-encoding", "identity");
+  const answer = await globalThis.fetch(uri, { headers, ...(signal && { signal }) });
+  if (answer.ok && answer.body !== null) return answer.body;
+  const words = (await answer.text()).replace(/\s+/g, " ").slice(0, 200);
+  throw cloudError(new Error(words === "" ? `status ${answer.status}` : words), {
+    uri: `gs://${bucket.name}`,
+    path: key,
+    status: answer.status,
+    advice: ADVICE,
+  });
+}
+
+async function credentials(storage: Storage, uri: string): Promise<HeadersInit> {
+  return (await storage.authClient.getRequestHeaders(uri)) as HeadersInit;
+}
+
+/** Fails after the last byte when the sum of all is not the one that the store keeps. */
+function summed(
+  body: ReadableStream<Uint8Array>,
+  file: File,
+  expected: string,
+  path: string,
+): ReadableStream<Uint8Array> {
+  const sum = file.crc32cGenerator();
+  const watch = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      sum.update(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      controller.enqueue(chunk);
+    },
+    flush() {
+      if (sum.validate(expected)) return;
+      const message = `What came of '${path}' is not what the store has: its CRC32C differs.`;
+      throw new MlflowError("CORRUPT_ARTIFACT", message);
+    },
+  });
+  return body.pipeThrough(watch);
 }
 
 /** Undefined when there is no such file. */

@@ -1,25 +1,12 @@
 // A large file past the server in parts, where the server offers it, and what happens when a part fails.
 import { createHash, randomFillSync } from "node:crypto";
-import { ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeEach, expect, it, vi } from "vitest";
 import * as mlflow from "../../../src/mlflow/node.js";
 import type { Cloud } from "../../support/clouds.js";
 import { onServerWithS3 } from "./places.js";
+import { openUploads } from "./uploads.js";
 
 const MIB = 1024 ** 2;
-
-export async function openUploads(cloud: Cloud): Promise<number> {
-  const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = cloud.environment;
-  const client = new S3Client({
-    endpoint: cloud.address,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
-  });
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: "bucket" }));
-  client.destroy();
-  return Uploads.length;
-}
 
 /** Every request that the client makes, as `PUT <path>`; some are answered by `fault` instead. */
 function watchRequests(fault: (request: string) => Response | undefined = () => undefined) {
