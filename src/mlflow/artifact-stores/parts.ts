@@ -1,8 +1,8 @@
 // A file in several parts: how it is cut, several on their way at a time, and no part left behind.
 import type { TransferOptions } from "./artifact-store.js";
 
-/** Parts on their way at a time: with those of 8 MiB, some 32 MiB of memory. */
-export const PARTS_AT_A_TIME = 4;
+/** Parts on their way at a time: with those of 8 MiB, some 24 MiB of memory. */
+export const PARTS_AT_A_TIME = 3;
 
 export interface Part {
   /** From 1. */
