@@ -1,7 +1,7 @@
 // A large file in parts that go past the MLflow server, straight to the cloud that is behind it.
 // Source: mlflow/store/artifact/http_artifact_repo.py and mlflow/utils/server_info.py (3.17).
 import type { ConnectionSettings } from "../connection.js";
-import { MlflowError, reasonOf } from "../errors.js";
+import { hasCode, MlflowError, reasonOf } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import type { RestStore } from "../rest-store.js";
 import { delayBeforeRetry } from "../retry.js";
@@ -38,13 +38,17 @@ async function ask(server: RestStore): Promise<Capabilities> {
       uploads: info.multipart_uploads_enabled === true,
       downloads: info.multipart_downloads_enabled === true,
     };
-  } catch {
+  } catch (error) {
+    // Whoever may not ask is not the one to answer for others.
+    if (hasCode(error, "UNAUTHENTICATED") || hasCode(error, "PERMISSION_DENIED")) {
+      known.delete(server.uri);
+    }
     // Older servers have no such route; whatever is wrong with this one, the transfer will tell.
     return NONE;
   }
 }
 
-/** What a server says of its artifacts; asked once per process. */
+/** What a server says of its artifacts; asked once per process, by whoever may ask. */
 export function capabilitiesOf(server: RestStore): Promise<Capabilities> {
   const found = known.get(server.uri);
   if (found !== undefined) return found;
