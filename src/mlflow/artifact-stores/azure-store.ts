@@ -170,6 +170,8 @@ export class AzureStore implements ArtifactStore {
       });
       const { readableStreamBody, contentLength, etag } = answer;
       if (readableStreamBody === undefined) throw noSuchArtifact(this.uri, path);
+      // Given up before it is read, nobody else listens; an error without a listener ends the process.
+      readableStreamBody.on("error", () => undefined);
       return {
         body: Readable.toWeb(
           Readable.from(readableStreamBody, { objectMode: false }),

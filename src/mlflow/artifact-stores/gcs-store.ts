@@ -7,6 +7,7 @@ import type { ArtifactInfo } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import type { ArtifactContent } from "../stores.js";
+import { transportTo } from "../transport.js";
 import {
   type ArtifactStore,
   noSuchArtifact,
@@ -192,7 +193,7 @@ export class GcsStore implements ArtifactStore {
       });
     } catch (error) {
       // The address of an upload is its own permission; without this it stays open for a week.
-      if (address !== undefined) await fetch(address, { method: "DELETE" }).catch(() => undefined);
+      if (address !== undefined) await freeUpload(address).catch(() => undefined);
       throw error;
     }
   }
@@ -237,6 +238,11 @@ async function* rangesOf(
   }
 }
 
+async function freeUpload(address: string): Promise<void> {
+  const fetchFrom = await transportTo(address);
+  await fetchFrom(address, { method: "DELETE" });
+}
+
 /**
  * Over fetch with the SDK's credentials: the SDK's own stream waits for ever where a connection is
  * cut, and tells no status of what is refused.
@@ -253,7 +259,8 @@ async function fetchRange(
   const headers = new Headers(storage.customEndpoint ? {} : await credentials(storage, uri));
   headers.set("range", `bytes=${start}-${end}`);
   headers.set("accept-encoding", "identity");
-  const answer = await globalThis.fetch(uri, { headers, ...(signal && { signal }) });
+  const fetchFrom = await transportTo(uri);
+  const answer = await fetchFrom(uri, { headers, ...(signal && { signal }) });
   if (answer.ok && answer.body !== null) return answer.body;
   const words = (await answer.text()).replace(/\s+/g, " ").slice(0, 200);
   throw cloudError(new Error(words === "" ? `status ${answer.status}` : words), {
