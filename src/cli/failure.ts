@@ -21,11 +21,11 @@ export class CheckFailed extends Error {
   override readonly name = "CheckFailed";
 }
 
-/** The reason of a search that Ctrl-C has ended. */
+/** The reason of work that Ctrl-C has ended. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
-  constructor() {
-    super("interrupted; the open runs were ended as KILLED");
+  constructor(message = "interrupted; the open runs were ended as KILLED") {
+    super(message);
   }
 }
 

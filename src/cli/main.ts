@@ -1,6 +1,7 @@
 // The command line: one file per command, wrong use told by name, exit codes for scripts.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
+import { artifactsCommand } from "./artifacts/command.js";
 import { auditCommand } from "./audit/command.js";
 import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
@@ -23,6 +24,7 @@ function usageError(text: string): string {
     .replace(/\s*\n\s*/g, " ")}\n`;
 }
 
+/** A command and all that are below it. */
 function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];
 }
@@ -34,11 +36,13 @@ function program(): Command {
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError()
     .addCommand(demoCommand())
+    .addCommand(artifactsCommand())
     .addCommand(conformanceCommand())
     .addCommand(auditCommand());
   for (const command of withSubcommands(genops)) {
     command
       .helpOption("-h, --help", "print this help")
+      .showSuggestionAfterError()
       .exitOverride()
       .configureOutput({ outputError: (text, write) => write(usageError(text)) });
   }

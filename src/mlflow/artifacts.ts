@@ -1,4 +1,5 @@
 // What an artifact is made of: content types, and text or objects as bytes.
+import { isBlob } from "./artifact-stores/content.js";
 import { invalidParameter, MlflowError } from "./errors.js";
 import type { ArtifactContent } from "./stores.js";
 
@@ -52,10 +53,12 @@ function isBytes(value: unknown): value is Uint8Array {
   return Object.prototype.toString.call(value) === "[object Uint8Array]";
 }
 
-/** Bytes as an artifact. */
+/** Bytes as an artifact: in memory, or in a Blob, which a runtime may keep elsewhere. */
 export function bytesContent(bytes: unknown, artifactPath: string): ArtifactContent {
-  if (!isBytes(bytes)) throw invalidParameter("bytes", bytes, "pass a Uint8Array.");
-  return { sizeBytes: bytes.byteLength, contentType: contentTypeOf(artifactPath), source: bytes };
+  const contentType = contentTypeOf(artifactPath);
+  if (isBlob(bytes)) return { sizeBytes: bytes.size, contentType, source: bytes };
+  if (isBytes(bytes)) return { sizeBytes: bytes.byteLength, contentType, source: bytes };
+  throw invalidParameter("bytes", bytes, "pass a Uint8Array, a Blob or a ReadableStream of bytes.");
 }
 
 let writeYaml: ((value: object) => string) | undefined;
@@ -63,6 +66,11 @@ let writeYaml: ((value: object) => string) | undefined;
 /** Makes objects writable as YAML, where the runtime's build carries a YAML writer. */
 export function registerYaml(write: (value: object) => string): void {
   writeYaml = write;
+}
+
+/** An object as a text that YAML readers understand: as JSON, which is YAML, where there is no writer. */
+export function yamlText(value: object): string {
+  return writeYaml === undefined ? JSON.stringify(value, undefined, 2) : writeYaml(value);
 }
 
 /** An object as an artifact: YAML when the name ends in `.yaml` or `.yml`, else JSON. */

@@ -1,6 +1,7 @@
 // What MLflow's messages mean to a program: runs, experiments, model versions, metrics.
 import { MlflowError } from "./errors.js";
 import type {
+  DatasetInputMessage,
   ExperimentMessage,
   KeyValueMessage,
   MetricMessage,
@@ -37,9 +38,43 @@ export interface RunData {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** A dataset as MLflow keeps it: where it is from, what it looks like, and which content it had. */
+export interface Dataset {
+  readonly name: string;
+  /** Identifies the content. */
+  readonly digest: string;
+  /** `http`, `local`, `s3`, `code` and so on. */
+  readonly sourceType: string;
+  /** JSON, of a shape that `sourceType` says. */
+  readonly source: string;
+  /** JSON: MLflow's schema of columns or tensors. */
+  readonly schema: string | undefined;
+  /** JSON: numbers about the content, such as its rows. */
+  readonly profile: string | undefined;
+}
+
+export interface DatasetInput {
+  readonly dataset: Dataset;
+  /** `mlflow.data.context` says what it was used for. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface RunInputs {
+  readonly datasetInputs: readonly DatasetInput[];
+  readonly modelInputs: readonly { readonly modelId: string }[];
+}
+
+export interface RunOutputs {
+  readonly modelOutputs: readonly { readonly modelId: string; readonly step: number }[];
+}
+
 export interface Run {
   readonly info: RunInfo;
   readonly data: RunData;
+  /** Datasets and models that the run used. */
+  readonly inputs: RunInputs;
+  /** Models that the run made. */
+  readonly outputs: RunOutputs;
 }
 
 /** One point of a metric. */
@@ -123,16 +158,16 @@ export function numberFromMessage(value: NumberMessage | undefined): number {
   return value === undefined ? 0 : Number(value);
 }
 
-function timeFromMessage(value: number | string | undefined): number | undefined {
+export function timeFromMessage(value: number | string | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-function recordOf(entries: readonly KeyValueMessage[] | undefined): Record<string, string> {
+export function recordOf(entries: readonly KeyValueMessage[] | undefined): Record<string, string> {
   // Object.fromEntries defines properties, so a key like "__proto__" stays a key.
   return Object.fromEntries((entries ?? []).map(({ key, value }) => [key, value ?? ""]));
 }
 
-function textOf(value: string | undefined): string | undefined {
+export function textOf(value: string | undefined): string | undefined {
   return value === undefined || value === "" ? undefined : value;
 }
 
@@ -162,6 +197,21 @@ export function runInfoFromMessage(message: RunInfoMessage): RunInfo {
   };
 }
 
+function datasetInputFromMessage({ dataset, tags }: DatasetInputMessage): DatasetInput {
+  const found = required(dataset, "dataset_inputs.dataset");
+  return {
+    dataset: {
+      name: found.name,
+      digest: found.digest,
+      sourceType: found.source_type ?? "",
+      source: found.source ?? "",
+      schema: textOf(found.schema),
+      profile: textOf(found.profile),
+    },
+    tags: recordOf(tags),
+  };
+}
+
 export function runFromMessage(message: RunMessage | undefined): Run {
   const run = required(message, "run");
   const metrics = (run.data?.metrics ?? []).map(({ key, value }) => [
@@ -174,6 +224,16 @@ export function runFromMessage(message: RunMessage | undefined): Run {
       metrics: Object.fromEntries(metrics) as Record<string, number>,
       params: recordOf(run.data?.params),
       tags: recordOf(run.data?.tags),
+    },
+    inputs: {
+      datasetInputs: (run.inputs?.dataset_inputs ?? []).map(datasetInputFromMessage),
+      modelInputs: (run.inputs?.model_inputs ?? []).map(({ model_id }) => ({ modelId: model_id })),
+    },
+    outputs: {
+      modelOutputs: (run.outputs?.model_outputs ?? []).map(({ model_id, step }) => ({
+        modelId: model_id,
+        step: numberFromMessage(step),
+      })),
     },
   };
 }

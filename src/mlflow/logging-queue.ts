@@ -2,7 +2,7 @@
 import { currentRuntime } from "../runtime/capabilities.js";
 import { BATCH_KINDS, type BatchContent, type BatchKind, type BatchMessage } from "./batches.js";
 import { AsyncLoggingError, type LostWrites, MlflowError } from "./errors.js";
-import { isEmpty, lostWrites, Outgoing, send } from "./outgoing-request.js";
+import { isEmpty, type Loss, lostWrites, Outgoing, send } from "./outgoing-request.js";
 import type { KeyValueMessage, MetricMessage } from "./spec.js";
 import type { Store } from "./stores.js";
 
@@ -272,7 +272,8 @@ export class LoggingQueue {
       if (outgoing === run.flushUpTo) run.flushUpTo = undefined;
       run.waiting.shift();
       run.underway = outgoing;
-      outgoing.loss = await send(outgoing, run.runId);
+      // Whatever happens, whoever waits for it hears of it.
+      outgoing.loss = await send(outgoing, run.runId).catch(everything);
       run.underway = undefined;
       this.#settle(run, outgoing);
       if (outgoing.loss !== undefined && isHopeless(outgoing.loss.cause)) {
@@ -304,6 +305,10 @@ export class LoggingQueue {
 
 function keyOf(storeUri: string, runId: string): string {
   return `${storeUri} ${runId}`;
+}
+
+function everything(cause: unknown): Loss {
+  return { cause, params: undefined };
 }
 
 function isHopeless(cause: unknown): boolean {

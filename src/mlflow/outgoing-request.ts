@@ -65,7 +65,7 @@ export function lostWrites(
   return { runId, storeUri, ...counts, keys: [...keys] };
 }
 
-/** Sends one request and answers what did not get through; never rejects. */
+/** Sends one request and answers what did not get through. */
 export async function send(
   { store, batch, inContext }: Outgoing,
   runId: string,

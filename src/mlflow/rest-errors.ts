@@ -46,7 +46,8 @@ export interface Answer {
 
 /**
  * Why an attempt had no answer; `blocked`: fetch does not even try a port such as 9; `certificate`:
- * one side does not accept the other's; `local`: it could not be sent.
+ * one side does not accept the other's; `local`: it could not be sent; `redirected`: it was sent
+ * elsewhere, where a file cannot go.
  */
 export type FailureKind =
   | "unconnected"
@@ -54,7 +55,8 @@ export type FailureKind =
   | "certificate"
   | "broken"
   | "timeout"
-  | "local";
+  | "local"
+  | "redirected";
 
 /** How one attempt ended without an answer. */
 export class AttemptFailure {
@@ -164,6 +166,13 @@ export function errorWithoutAnswer(
         `${where} could not be sent: ${causeText(cause)}. A file must not change while it is uploaded.${earlier}`,
         { cause },
       );
+    case "redirected":
+      return failure(
+        inDoubt,
+        "INVALID_RESPONSE",
+        `${call.method} ${uri}${call.path} answered with a redirect, where MLflow takes the file. Set the tracking URI to the server's final address.${earlier}`,
+        { cause },
+      );
     case "unconnected":
       return failure(
         inDoubt,
@@ -230,13 +239,14 @@ function codesOf(error: unknown): string[] {
   return [...causesOf(error)].flatMap(({ code }) => (typeof code === "string" ? [code] : []));
 }
 
-function isBadPort(error: unknown): boolean {
-  return [...causesOf(error)].some(({ message }) => message === "bad port");
+function says(error: unknown, text: string): boolean {
+  return [...causesOf(error)].some(({ message }) => message === text);
 }
 
 /** Why fetch failed, by the codes in its error. */
 export function failureKind(error: unknown): FailureKind {
-  if (isBadPort(error)) return "blocked";
+  if (says(error, "bad port")) return "blocked";
+  if (says(error, "unexpected redirect")) return "redirected";
   const codes = codesOf(error);
   if (codes.some((code) => UNCONNECTED_CODES.includes(code))) return "unconnected";
   if (codes.some((code) => CERTIFICATE_CODE.test(code))) return "certificate";

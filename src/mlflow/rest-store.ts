@@ -1,5 +1,6 @@
 // A store behind an MLflow server: its REST interface over fetch.
-import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
+import { environmentVariable } from "../runtime/capabilities.js";
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import {
   type ConnectionOptions,
   type ConnectionSettings,
@@ -11,6 +12,7 @@ import { authorization, type UriCredentials } from "./credentials.js";
 import { numberToMessage } from "./entities.js";
 import { MlflowError, reasonOf } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
+import { contentBody, endedBy, opened, type RequestBody } from "./request-body.js";
 import {
   type Answer,
   AttemptFailure,
@@ -23,15 +25,10 @@ import {
 import { delayBeforeRetry, type Failure, leavesDoubt } from "./retry.js";
 import { type Endpoint, type Repeatable, uploadArtifact } from "./spec.js";
 import type { ArtifactContent, Store } from "./stores.js";
+import { transportTo } from "./transport.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
 const answered = new Set<string>();
-
-interface RequestBody {
-  readonly contentType: string;
-  readonly contentLength?: number;
-  readonly open: (onProgress: () => void) => BodyInit;
-}
 
 /** Where a server is, and who its URI says one is. */
 export interface RestLocation extends UriCredentials {
@@ -59,6 +56,28 @@ export class RestStore implements Store {
     return new RestStore({ ...this.#credentials, uri }, this.#connection);
   }
 
+  /**
+   * A server at another address that has artifacts, reached as patiently. What shows who one is goes
+   * along to this server's own host alone; another one has to be told in its URI or the environment.
+   */
+  elsewhere(location: RestLocation): RestStore {
+    const here = new URL(this.uri);
+    const there = new URL(location.uri);
+    const isSafe = there.protocol === "https:" || here.protocol === "http:";
+    if (there.hostname === here.hostname && isSafe) {
+      const isTold = location.username !== undefined || location.password !== undefined;
+      const credentials = isTold ? location : this.#credentials;
+      return new RestStore({ ...credentials, uri: location.uri }, this.#connection);
+    }
+    const { username, password, token, headers, clientCertPath, ...manners } = this.#connection;
+    return new RestStore(location, manners);
+  }
+
+  /** Patience and certificates, as they are at this moment. */
+  get settings(): ConnectionSettings {
+    return connectionSettings(this.#connection);
+  }
+
   async perform(call: StoreCall, endpoint: Endpoint<never, unknown>): Promise<unknown> {
     const { body } = call;
     if (call.method === "GET") {
@@ -73,19 +92,55 @@ export class RestStore implements Store {
   }
 
   /** Sends one file; memory stays constant when it comes from disk. */
-  async upload(call: StoreCall, content: ArtifactContent): Promise<unknown> {
-    const { source, sizeBytes, contentType } = content;
-    const requestBody: RequestBody =
-      !("localPath" in source) || sizeBytes === 0
-        ? { contentType, open: () => ("localPath" in source ? "" : source) as BodyInit }
-        : {
-            contentType,
-            contentLength: sizeBytes,
-            open: (onProgress) => openFile(source.localPath, sizeBytes, onProgress),
-          };
-    const answer = await this.#send(call, call.path, uploadArtifact.repeatable, requestBody);
+  async upload(
+    call: StoreCall,
+    content: ArtifactContent,
+    transfer: TransferOptions = {},
+  ): Promise<unknown> {
+    const { onProgress, signal } = transfer;
+    const path = call.upload?.artifactPath ?? call.path;
+    const tell = (transferredBytes: number) =>
+      onProgress?.({ path, transferredBytes, totalBytes: content.sizeBytes });
+    const requestBody = contentBody(content, signal, tell);
+    const sent = this.#send(call, call.path, uploadArtifact.repeatable, requestBody);
+    const answer = await endedBy(signal, sent);
     if (answer.status !== 200) throw errorOf(answer, call, this.uri);
+    tell(content.sizeBytes);
     return {};
+  }
+
+  /** One request for a body that the caller reads, with this server's credentials; never sent again. */
+  async fetchOnce(
+    path: string,
+    options: {
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<Response> {
+    const { headers, signal } = options;
+    const settings = this.settings;
+    const fetchFrom = await transportTo(this.uri, settings);
+    const init = { headers: { ...(await this.#headers(path)), ...headers } };
+    return fetchFrom(this.uri + path, { ...init, ...(signal && { signal }) });
+  }
+
+  /** One question that nobody waits long for, and that is not asked again. */
+  async performOnce(call: StoreCall): Promise<unknown> {
+    const response = await this.fetchOnce(call.path, { signal: AbortSignal.timeout(10_000) });
+    if (response.status !== 200) throw await this.errorOfResponse(response, call);
+    return response.json();
+  }
+
+  /** What an answer that is not the one hoped for says. */
+  async errorOfResponse(response: Response, call: StoreCall): Promise<MlflowError> {
+    const answer: Answer = {
+      status: response.status,
+      text: await response.text(),
+      retryAfter: response.headers.get("retry-after"),
+      location: response.headers.get("location"),
+      inDoubt: false,
+    };
+    return errorOf(answer, call, this.uri);
   }
 
   async #send(
@@ -94,11 +149,11 @@ export class RestStore implements Store {
     repeatable: Repeatable,
     body?: RequestBody,
   ): Promise<Answer> {
-    const settings = connectionSettings(this.#connection);
-    const fetchFrom = await this.#transport(settings);
+    const { settings } = this;
+    const fetchFrom = await transportTo(this.uri, settings);
     let inDoubt = false;
     for (let attempt = 1; ; attempt++) {
-      const headers = await this.#headers(call);
+      const headers = await this.#headers(call.route);
       let failure: Failure;
       let outcome: Answer | AttemptFailure;
       try {
@@ -133,29 +188,11 @@ export class RestStore implements Store {
     }
   }
 
-  /** What sends: the global `fetch`, unless certificates or a proxy need another. */
-  async #transport(settings: ConnectionSettings): Promise<typeof fetch | undefined> {
-    const { openTransport } = currentRuntime();
-    const { insecureTls, serverCertPath, clientCertPath } = settings;
-    const ownTls = insecureTls || serverCertPath !== undefined || clientCertPath !== undefined;
-    if (openTransport === undefined && ownTls) {
-      throw new MlflowError(
-        "NOT_IMPLEMENTED",
-        "In this runtime fetch decides about certificates by itself; leave out insecureTls, serverCertPath and clientCertPath.",
-      );
-    }
-    try {
-      return await openTransport?.(this.uri, { insecureTls, serverCertPath, clientCertPath });
-    } catch (error) {
-      throw new MlflowError("INVALID_STATE", reasonOf(error), { cause: error });
-    }
-  }
-
   async #attempt(
     call: StoreCall,
     pathAndQuery: string,
     settings: ConnectionSettings,
-    fetchFrom: typeof fetch | undefined,
+    fetchFrom: typeof fetch,
     headers: Record<string, string>,
     body: RequestBody | undefined,
   ): Promise<Omit<Answer, "inDoubt">> {
@@ -176,7 +213,8 @@ export class RestStore implements Store {
       const init: RequestInit & { duplex?: "half" } = {
         method: call.method,
         headers,
-        signal: abort.signal,
+        signal:
+          body?.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, body.signal]),
         // A followed redirect would turn a POST into a GET.
         redirect: call.method === "GET" ? "follow" : "manual",
       };
@@ -185,11 +223,13 @@ export class RestStore implements Store {
         if (body.contentLength !== undefined) {
           headers["content-length"] = String(body.contentLength);
           init.duplex = "half";
+          // What might be sent again, to another place, fetch keeps in memory: all of the file.
+          init.redirect = "error";
+          init.window = null;
         }
         init.body = opened(body, onProgress);
       }
-      // Looked up at each call, so that instrumentation of the global fetch sees this client too.
-      const response = await (fetchFrom ?? globalThis.fetch)(this.uri + pathAndQuery, init);
+      const response = await fetchFrom(this.uri + pathAndQuery, init);
       onProgress();
       return {
         status: response.status,
@@ -199,6 +239,7 @@ export class RestStore implements Store {
       };
     } catch (error) {
       if (error instanceof AttemptFailure) throw error;
+      body?.signal?.throwIfAborted();
       if (timedOut) throw new AttemptFailure("timeout", error);
       throw new AttemptFailure(failureKind(error), error);
     } finally {
@@ -221,41 +262,20 @@ export class RestStore implements Store {
   }
 
   /** Names in lower case, so that what the client itself sends replaces what was given. */
-  async #headers(call: StoreCall): Promise<Record<string, string>> {
+  async #headers(route: string): Promise<Record<string, string>> {
     const { workspace = environmentVariable("MLFLOW_WORKSPACE") } = this.#connection;
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(await this.#customHeaders())) {
       headers[name.toLowerCase()] = value;
     }
     // Calls about workspaces name theirs in the path.
-    if (workspace !== undefined && !call.route.includes("/mlflow/workspaces")) {
+    if (workspace !== undefined && !route.includes("/mlflow/workspaces")) {
       headers["x-mlflow-workspace"] = workspace;
     }
     const identity = authorization(this.#connection, this.#credentials);
     if (identity !== undefined) headers.authorization = identity;
     return headers;
   }
-}
-
-/** What fails before anything is sent does not succeed by being sent again. */
-function opened(body: RequestBody, onProgress: () => void): BodyInit {
-  try {
-    return body.open(onProgress);
-  } catch (error) {
-    throw new AttemptFailure("local", error);
-  }
-}
-
-function openFile(localPath: string, sizeBytes: number, onProgress: () => void): BodyInit {
-  const files = currentRuntime().files;
-  if (files === undefined) throw new Error("no local files in this runtime");
-  const watch = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      onProgress();
-      controller.enqueue(chunk);
-    },
-  });
-  return files.openFile(localPath, sizeBytes).pipeThrough(watch);
 }
 
 function queryOf(body: Readonly<Record<string, unknown>>): string {

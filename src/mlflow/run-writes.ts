@@ -1,5 +1,9 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
+import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { isByteStream } from "./artifact-stores/content.js";
+import { checkTransfer } from "./artifact-stores/download.js";
+import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
 import { type BatchContent, NO_CONTENT, splitIntoBatches } from "./batches.js";
 import { numberToMessage } from "./entities.js";
@@ -11,6 +15,7 @@ import { type ArtifactContent, callStore, type Store, writeArtifact } from "./st
 import {
   checkArtifactPath,
   checkMetric,
+  checkModelId,
   checkOptions,
   checkParamKey,
   checkRecord,
@@ -19,6 +24,12 @@ import {
   paramValue,
   tagValue,
 } from "./validation.js";
+
+/** Files of a folder on their way at a time. */
+const FILES_AT_A_TIME = 4;
+
+/** What `logBytes` takes. */
+export type ArtifactBytes = Uint8Array | Blob | ReadableStream<Uint8Array>;
 
 /** The run that a write goes to. */
 export interface RunTarget {
@@ -60,7 +71,13 @@ export interface MetricTime {
   readonly step?: number | undefined;
   /** Milliseconds since the epoch, now when left out. */
   readonly timestamp?: number | undefined;
+  /** The logged model that was measured, besides the run. */
+  readonly modelId?: string | undefined;
+  /** What it was measured on; `logInput` tells the run about it. */
+  readonly dataset?: { readonly name: string; readonly digest: string } | undefined;
 }
+
+const METRIC_TIME = ["step", "timestamp", "modelId", "dataset"];
 
 export interface MetricOptions extends MetricTime, WriteOptions {}
 
@@ -78,15 +95,30 @@ export interface BatchOfWrites {
 }
 
 function metricMessage(point: MetricPoint, now: number) {
-  const { key, value, step = 0, timestamp = now } = point;
+  const { key, value, step = 0, timestamp = now, modelId, dataset } = point;
   checkMetric(key, value, timestamp, step);
-  return { key, value: numberToMessage(value), timestamp, step };
+  const message = { key, value: numberToMessage(value), timestamp, step };
+  if (modelId === undefined && dataset === undefined) return message;
+  if (modelId !== undefined) checkModelId(modelId);
+  if (dataset !== undefined) checkDatasetReference(key, dataset);
+  return {
+    ...message,
+    ...(modelId !== undefined && { model_id: modelId }),
+    ...(dataset !== undefined && { dataset_name: dataset.name, dataset_digest: dataset.digest }),
+  };
+}
+
+function checkDatasetReference(key: string, dataset: { name: unknown; digest: unknown }): void {
+  const { name, digest } = dataset;
+  if (typeof name !== "string" || typeof digest !== "string" || name === "" || digest === "") {
+    throw invalidParameter(`dataset of metric '${key}'`, dataset, "pass { name, digest }.");
+  }
 }
 
 function metricOptions(options: MetricOptions | number | undefined): MetricOptions {
   if (options === undefined) return {};
   if (typeof options === "number") return { step: options };
-  checkOptions("metric options", options, ["step", "timestamp", "synchronous"]);
+  checkOptions("metric options", options, [...METRIC_TIME, "synchronous"]);
   checkSynchronous(options);
   return options;
 }
@@ -134,8 +166,8 @@ export function metricWrite(
   value: number,
   options?: MetricOptions | number,
 ): RunWrite {
-  const { step, timestamp, synchronous } = metricOptions(options);
-  const message = metricMessage({ key, value, step, timestamp }, Date.now());
+  const { synchronous, ...when } = metricOptions(options);
+  const message = metricMessage({ key, value, ...when }, Date.now());
   return queueable({ metrics: [message] }, synchronous, async ({ store, runId }) => {
     await callStore(store, spec.logMetric, { run_id: runId, ...message });
   });
@@ -186,7 +218,7 @@ export function batchWrite(batch: BatchOfWrites, options?: WriteOptions): RunWri
   }
   const now = Date.now();
   const points = metrics.map((point: MetricPoint) => {
-    checkOptions("metrics", point, ["key", "value", "step", "timestamp"]);
+    checkOptions("metrics", point, ["key", "value", ...METRIC_TIME]);
     return metricMessage(point, now);
   });
   const synchronous = synchronousOf(options);
@@ -198,10 +230,10 @@ export function metricsWrite(
   options?: MetricOptions | number,
 ): RunWrite {
   checkRecord("metrics", metrics);
-  const { step, timestamp, synchronous } = metricOptions(options);
+  const { synchronous, ...when } = metricOptions(options);
   const now = Date.now();
   const points = Object.entries(metrics).map(([key, value]) =>
-    metricMessage({ key, value, step, timestamp }, now),
+    metricMessage({ key, value, ...when }, now),
   );
   return messagesWrite(points, [], [], synchronous);
 }
@@ -220,26 +252,61 @@ export function tagsWrite(
   return messagesWrite([], [], tagMessages(tags), synchronousOf(options));
 }
 
-function artifactWrite(artifactPath: string, content: ArtifactContent): RunWrite {
+function artifactWrite(
+  artifactPath: string,
+  content: ArtifactContent,
+  transfer: TransferOptions = {},
+): RunWrite {
+  checkTransfer("artifact options", transfer);
   return async ({ store, runId, artifacts }) => {
     const { experimentId, artifactUri: rootUri } = await artifacts();
-    await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content);
+    await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content, transfer);
   };
 }
 
-export function textArtifact(text: string, artifactFile: string): RunWrite {
+export function textArtifact(
+  text: string,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, textContent(text, artifactFile));
+  return artifactWrite(artifactFile, textContent(text, artifactFile), transfer);
 }
 
-export function dictArtifact(dictionary: object, artifactFile: string): RunWrite {
+export function dictArtifact(
+  dictionary: object,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, dictContent(dictionary, artifactFile));
+  return artifactWrite(artifactFile, dictContent(dictionary, artifactFile), transfer);
 }
 
-export function bytesArtifact(bytes: Uint8Array, artifactFile: string): RunWrite {
+/** A stream is kept first: its size is known before a byte is sent, and it can be sent again. */
+export function bytesArtifact(
+  bytes: ArtifactBytes,
+  artifactFile: string,
+  transfer?: TransferOptions,
+): RunWrite {
   checkArtifactPath(artifactFile);
-  return artifactWrite(artifactFile, bytesContent(bytes, artifactFile));
+  if (!isByteStream(bytes)) {
+    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
+  }
+  checkTransfer("artifact options", transfer ?? {});
+  return async (target) => {
+    const { files } = currentRuntime();
+    if (files === undefined) {
+      const blob = await new Response(bytes).blob();
+      return artifactWrite(artifactFile, bytesContent(blob, artifactFile), transfer)(target);
+    }
+    const kept = await files.keepTemporarily(bytes);
+    try {
+      const content = fileContent(kept.path, kept.sizeBytes, artifactFile);
+      await artifactWrite(artifactFile, content, transfer)(target);
+    } finally {
+      await kept.remove();
+    }
+  };
 }
 
 function localFiles(): FileAccess {
@@ -266,47 +333,60 @@ function destination(folder: string | undefined, name: string): string {
   return path;
 }
 
-async function fileArtifact(files: FileAccess, path: string, name: string): Promise<RunWrite> {
+async function fileArtifact(
+  files: FileAccess,
+  path: string,
+  name: string,
+  transfer: TransferOptions | undefined,
+): Promise<RunWrite> {
   const status = await files.status(path);
   if (status?.kind !== "file") {
     const problem = status === undefined ? "there is nothing at this path" : "it is not a file";
     throw invalidParameter("local path", path, `${problem}; pass the path of a readable file.`);
   }
-  return artifactWrite(name, fileContent(path, status.sizeBytes, name));
+  return artifactWrite(name, fileContent(path, status.sizeBytes, name), transfer);
 }
 
 async function folderArtifacts(
   files: FileAccess,
   folder: string,
   nameOf: (relativePath: string) => string,
+  transfer: TransferOptions | undefined,
 ): Promise<RunWrite> {
   const writes: RunWrite[] = [];
   for (const relativePath of await files.listFiles(folder)) {
     const path = files.resolve(folder, relativePath);
-    writes.push(await fileArtifact(files, path, nameOf(relativePath)));
+    writes.push(await fileArtifact(files, path, nameOf(relativePath), transfer));
   }
   return async (target) => {
-    for (const write of writes) await write(target);
+    await eachOf(writes, FILES_AT_A_TIME, (write) => write(target));
   };
 }
 
 /** A local file, below `artifactPath`; a folder goes there with its name, as in Python. */
-export async function localArtifact(localPath: string, artifactPath?: string): Promise<RunWrite> {
+export async function localArtifact(
+  localPath: string,
+  artifactPath?: string,
+  transfer?: TransferOptions,
+): Promise<RunWrite> {
   const files = localFiles();
+  checkTransfer("logArtifact", transfer ?? {});
   checkLocalPath("localPath", localPath);
   const name = destination(artifactPath, files.baseName(localPath));
   const status = await files.status(localPath);
   return status?.kind === "directory"
-    ? folderArtifacts(files, localPath, (relativePath) => destination(name, relativePath))
-    : fileArtifact(files, localPath, name);
+    ? folderArtifacts(files, localPath, (path) => destination(name, path), transfer)
+    : fileArtifact(files, localPath, name, transfer);
 }
 
 /** Every file in a local folder, below `artifactPath`. */
 export async function localArtifacts(
   localDirectory: string,
   artifactPath?: string,
+  transfer?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
+  checkTransfer("logArtifacts", transfer ?? {});
   checkLocalPath("localDirectory", localDirectory);
   if (artifactPath !== undefined) checkArtifactPath(artifactPath);
   const status = await files.status(localDirectory);
@@ -314,5 +394,6 @@ export async function localArtifacts(
     const problem = status === undefined ? "there is nothing at this path" : "it is not a folder";
     throw invalidParameter("localDirectory", localDirectory, `${problem}; pass a folder's path.`);
   }
-  return folderArtifacts(files, localDirectory, (path) => destination(artifactPath, path));
+  const nameOf = (path: string) => destination(artifactPath, path);
+  return folderArtifacts(files, localDirectory, nameOf, transfer);
 }

@@ -39,6 +39,11 @@ export type MetricMessage = {
   /** Milliseconds since the epoch. */
   readonly timestamp?: number | string;
   readonly step?: number | string;
+  /** The logged model that was measured, and on which dataset. */
+  readonly model_id?: string;
+  readonly dataset_name?: string;
+  readonly dataset_digest?: string;
+  readonly run_id?: string;
 };
 
 export type ExperimentMessage = {
@@ -68,7 +73,52 @@ export type RunDataMessage = {
   readonly params?: readonly KeyValueMessage[];
   readonly tags?: readonly KeyValueMessage[];
 };
-export type RunMessage = { readonly info?: RunInfoMessage; readonly data?: RunDataMessage };
+export type DatasetMessage = {
+  readonly name: string;
+  readonly digest: string;
+  /** `http`, `local`, `s3`, `code` and so on. */
+  readonly source_type?: string;
+  /** JSON. */
+  readonly source?: string;
+  readonly schema?: string;
+  readonly profile?: string;
+};
+export type DatasetInputMessage = {
+  readonly tags?: readonly KeyValueMessage[];
+  readonly dataset?: DatasetMessage;
+};
+export type ModelInputMessage = { readonly model_id: string };
+export type ModelOutputMessage = { readonly model_id: string; readonly step?: number | string };
+export type RunMessage = {
+  readonly info?: RunInfoMessage;
+  readonly data?: RunDataMessage;
+  readonly inputs?: {
+    readonly dataset_inputs?: readonly DatasetInputMessage[];
+    readonly model_inputs?: readonly ModelInputMessage[];
+  };
+  readonly outputs?: { readonly model_outputs?: readonly ModelOutputMessage[] };
+};
+
+export type LoggedModelMessage = {
+  readonly info?: {
+    readonly model_id?: string;
+    readonly experiment_id?: string;
+    readonly name?: string;
+    readonly creation_timestamp_ms?: number | string;
+    readonly last_updated_timestamp_ms?: number | string;
+    readonly artifact_uri?: string;
+    /** `LOGGED_MODEL_PENDING`, `LOGGED_MODEL_READY` or `LOGGED_MODEL_UPLOAD_FAILED`. */
+    readonly status?: string;
+    readonly status_message?: string;
+    readonly model_type?: string;
+    readonly source_run_id?: string;
+    readonly tags?: readonly KeyValueMessage[];
+  };
+  readonly data?: {
+    readonly params?: readonly KeyValueMessage[];
+    readonly metrics?: readonly MetricMessage[];
+  };
+};
 
 export type ModelVersionMessage = {
   readonly name: string;
@@ -136,6 +186,14 @@ export const searchExperiments = endpoint<
 >("POST", `${TRACKING}/experiments/search`);
 export const deleteExperiment = endpoint<ExperimentId>("POST", `${TRACKING}/experiments/delete`);
 export const restoreExperiment = endpoint<ExperimentId>("POST", `${TRACKING}/experiments/restore`);
+export const updateExperiment = endpoint<ExperimentId & { readonly new_name: string }>(
+  "POST",
+  `${TRACKING}/experiments/update`,
+);
+export const deleteExperimentTag = endpoint<ExperimentId & { readonly key: string }>(
+  "POST",
+  `${TRACKING}/experiments/delete-experiment-tag`,
+);
 export const setExperimentTag = endpoint<ExperimentId & KeyValue>(
   "POST",
   `${TRACKING}/experiments/set-experiment-tag`,
@@ -170,6 +228,9 @@ export type LogMetricRequest = RunId & {
   readonly value: NumberMessage;
   readonly timestamp: number;
   readonly step: number;
+  readonly model_id?: string;
+  readonly dataset_name?: string;
+  readonly dataset_digest?: string;
 };
 export const logMetric = endpoint<LogMetricRequest>("POST", `${TRACKING}/runs/log-metric`);
 export const logParam = endpoint<RunId & KeyValue>("POST", `${TRACKING}/runs/log-parameter`);
@@ -185,6 +246,22 @@ export type LogBatchRequest = RunId &
     tags: readonly KeyValueMessage[];
   }>;
 export const logBatch = endpoint<LogBatchRequest>("POST", `${TRACKING}/runs/log-batch`);
+export const logInputs = endpoint<
+  RunId &
+    Optional<{
+      datasets: readonly DatasetInputMessage[];
+      models: readonly ModelInputMessage[];
+    }>
+>("POST", `${TRACKING}/runs/log-inputs`);
+export const logOutputs = endpoint<RunId & { readonly models: readonly ModelOutputMessage[] }>(
+  "POST",
+  `${TRACKING}/runs/outputs`,
+);
+/** `model_json` is the content of an `MLmodel` file as JSON: how servers before 3.0 know of a model. */
+export const recordLoggedModel = endpoint<RunId & { readonly model_json: string }>(
+  "POST",
+  `${TRACKING}/runs/log-model`,
+);
 export const getMetricHistory = endpoint<
   RunId & { readonly metric_key: string } & Optional<{ max_results: number; page_token: string }>,
   { readonly metrics?: readonly MetricMessage[] } & Next
@@ -196,6 +273,76 @@ export const listArtifacts = endpoint<
 /** `{path}` is the destination inside the server's artifact root; the file is the request's body. */
 export const uploadArtifact = endpoint<Empty>("PUT", "/api/2.0/mlflow-artifacts/artifacts/{path}");
 
+const PROXY = "/api/2.0/mlflow-artifacts";
+
+export const listProxiedArtifacts = endpoint<
+  Optional<{ path: string }>,
+  { readonly files?: readonly FileInfoMessage[] }
+>("GET", `${PROXY}/artifacts`);
+export const downloadProxiedArtifact = endpoint<Empty>("GET", `${PROXY}/artifacts/{path}`);
+export const removeProxiedArtifact = endpoint<Empty>("DELETE", `${PROXY}/artifacts/{path}`);
+/** `{path}` is the destination's folder; `path` in the message is the file's name. */
+export const createMultipart = endpoint<{ readonly path: string; readonly num_parts: number }>(
+  "POST",
+  `${PROXY}/mpu/create/{path}`,
+  // Twice would be two uploads, of which one is never completed.
+  false,
+);
+export const completeMultipart = endpoint<{ readonly path: string; readonly upload_id: string }>(
+  "POST",
+  `${PROXY}/mpu/complete/{path}`,
+  false,
+);
+export const abortMultipart = endpoint<{ readonly path: string; readonly upload_id: string }>(
+  "POST",
+  `${PROXY}/mpu/abort/{path}`,
+);
+export const serverInfo = endpoint<Empty>("GET", "/api/3.0/mlflow/server-info");
+
+type ModelId = { readonly model_id: string };
+type LoggedModelResponse = { readonly model?: LoggedModelMessage };
+
+export const createLoggedModel = endpoint<
+  ExperimentId &
+    Optional<{
+      name: string;
+      model_type: string;
+      source_run_id: string;
+      params: readonly KeyValueMessage[];
+      tags: readonly KeyValueMessage[];
+    }>,
+  LoggedModelResponse
+>("POST", `${TRACKING}/logged-models`, false);
+export const getLoggedModel = endpoint<ModelId, LoggedModelResponse>(
+  "GET",
+  `${TRACKING}/logged-models/{model_id}`,
+);
+export const finalizeLoggedModel = endpoint<
+  ModelId & { readonly status: string },
+  LoggedModelResponse
+>("PATCH", `${TRACKING}/logged-models/{model_id}`);
+export const deleteLoggedModel = endpoint<ModelId>(
+  "DELETE",
+  `${TRACKING}/logged-models/{model_id}`,
+);
+export const searchLoggedModels = endpoint<
+  Page & { readonly experiment_ids: readonly string[] } & Optional<{
+      order_by: readonly { readonly field_name: string; readonly ascending: boolean }[];
+    }>,
+  { readonly models?: readonly LoggedModelMessage[] } & Next
+>("POST", `${TRACKING}/logged-models/search`);
+export const setLoggedModelTags = endpoint<
+  ModelId & { readonly tags: readonly KeyValueMessage[] },
+  LoggedModelResponse
+>("PATCH", `${TRACKING}/logged-models/{model_id}/tags`);
+export const deleteLoggedModelTag = endpoint<ModelId & { readonly tag_key: string }>(
+  "DELETE",
+  `${TRACKING}/logged-models/{model_id}/tags/{tag_key}`,
+);
+export const logLoggedModelParams = endpoint<
+  ModelId & { readonly params: readonly KeyValueMessage[] }
+>("POST", `${TRACKING}/logged-models/{model_id}/params`);
+
 export const createRegisteredModel = endpoint<
   ModelName & Optional<{ tags: readonly KeyValueMessage[]; description: string }>,
   ModelResponse
@@ -203,6 +350,22 @@ export const createRegisteredModel = endpoint<
 export const getRegisteredModel = endpoint<ModelName, ModelResponse>(
   "GET",
   `${TRACKING}/registered-models/get`,
+);
+export const renameRegisteredModel = endpoint<
+  ModelName & { readonly new_name: string },
+  ModelResponse
+>("POST", `${TRACKING}/registered-models/rename`, false);
+export const updateRegisteredModel = endpoint<
+  ModelName & { readonly description: string },
+  ModelResponse
+>("PATCH", `${TRACKING}/registered-models/update`);
+export const searchRegisteredModels = endpoint<
+  Page & Optional<{ order_by: readonly string[] }>,
+  { readonly registered_models?: readonly RegisteredModelMessage[] } & Next
+>("GET", `${TRACKING}/registered-models/search`);
+export const deleteRegisteredModelTag = endpoint<ModelName & { readonly key: string }>(
+  "DELETE",
+  `${TRACKING}/registered-models/delete-tag`,
 );
 export const deleteRegisteredModel = endpoint<ModelName>(
   "DELETE",
@@ -259,3 +422,15 @@ export const setModelVersionTag = endpoint<ModelNameVersion & KeyValue>(
   "POST",
   `${TRACKING}/model-versions/set-tag`,
 );
+export const deleteModelVersionTag = endpoint<ModelNameVersion & { readonly key: string }>(
+  "DELETE",
+  `${TRACKING}/model-versions/delete-tag`,
+);
+export const searchModelVersions = endpoint<
+  Page & Optional<{ order_by: readonly string[] }>,
+  { readonly model_versions?: readonly ModelVersionMessage[] } & Next
+>("GET", `${TRACKING}/model-versions/search`);
+export const getModelVersionDownloadUri = endpoint<
+  ModelNameVersion,
+  { readonly artifact_uri?: string }
+>("GET", `${TRACKING}/model-versions/get-download-uri`);

@@ -20,6 +20,7 @@ const MAX_ALIAS_LENGTH = 255;
 export type LoggableValue = string | number | boolean | bigint | object;
 
 const RUN_ID = /^[a-zA-Z0-9][\p{L}\p{N}_-]{0,255}$/u;
+const MODEL_ID = /^[a-zA-Z0-9][\w-]*$/;
 const EXPERIMENT_ID = /^[a-zA-Z0-9][\p{L}\p{N}_-]{0,63}$/u;
 const KEY = /^[/\p{L}\p{N}_.\- :]*$/u;
 const ALIAS = /^[\p{L}\p{N}_-]+$/u;
@@ -231,6 +232,27 @@ export function checkModelName(name: unknown): asserts name is string {
   }
 }
 
+/** The name of a logged model. */
+export function checkLoggedModelName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || name === "" || /[/:.%"']/.test(name)) {
+    throw invalidParameter(
+      "model name",
+      name,
+      "pass a non-empty text without '/', ':', '.', '%' and quotes.",
+    );
+  }
+}
+
+export function checkModelId(modelId: unknown): asserts modelId is string {
+  if (typeof modelId !== "string" || !MODEL_ID.test(modelId)) {
+    throw invalidParameter(
+      "modelId",
+      modelId,
+      "pass the id of a logged model, such as m-0123abcd.",
+    );
+  }
+}
+
 /** The version as text. Whole numbers and texts of digits are accepted. */
 export function modelVersionNumber(version: unknown): string {
   const text = String(version);
@@ -313,13 +335,10 @@ export function checkArtifactPath(path: unknown): asserts path is string {
   }
 }
 
-export function checkMaxResults(maxResults: unknown): asserts maxResults is number {
-  if (
-    !Number.isSafeInteger(maxResults) ||
-    (maxResults as number) < 1 ||
-    (maxResults as number) > 50_000
-  ) {
-    throw invalidParameter("maxResults", maxResults, "pass a whole number from 1 to 50000.");
+export function checkMaxResults(maxResults: unknown, limit = 50_000): asserts maxResults is number {
+  const number = maxResults as number;
+  if (!Number.isSafeInteger(maxResults) || number < 1 || number > limit) {
+    throw invalidParameter("maxResults", maxResults, `pass a whole number from 1 to ${limit}.`);
   }
 }
 

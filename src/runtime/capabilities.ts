@@ -17,6 +17,13 @@ export interface FileStatus {
   readonly sizeBytes: number;
 }
 
+/** A file that is gone once it has been removed. */
+export interface TemporaryFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  remove(): Promise<void>;
+}
+
 /** Reading local files, where the runtime has any. */
 export interface FileAccess {
   /** Absolute `file:` URI of a path; a relative one starts at the working directory. */
@@ -29,8 +36,13 @@ export interface FileAccess {
   status(path: string): Promise<FileStatus | undefined>;
   /** Every file below a folder, `/`-separated and sorted; links to folders are not followed. */
   listFiles(directory: string): Promise<string[]>;
-  /** The first `sizeBytes` bytes of a file, read as they are asked for: memory stays constant. */
-  openFile(path: string, sizeBytes: number): ReadableStream<Uint8Array>;
+  /**
+   * `sizeBytes` bytes of a file, from the byte `start` on (0 when left out), read as they are asked
+   * for: memory stays constant.
+   */
+  openFile(path: string, sizeBytes: number, start?: number): ReadableStream<Uint8Array>;
+  /** Keeps a stream in a file of its own, so that it can be read more than once. */
+  keepTemporarily(stream: ReadableStream<Uint8Array>): Promise<TemporaryFile>;
   /**
    * A small INI file: section → key in lower case → value. `~/` is the user's home. Undefined when
    * nothing is there.

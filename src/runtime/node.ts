@@ -1,14 +1,16 @@
 // Node's abilities: AsyncLocalStorage, local files, the process.
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { createReadStream, readFileSync, statSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { homedir, userInfo } from "node:os";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { homedir, tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { parse } from "js-ini";
 import type { AsyncContext, FileAccess, FileStatus, Runtime } from "./capabilities.js";
 import { openTransport } from "./node-transport.js";
+
+const READ_AHEAD_BYTES = 256 * 1024;
 
 function createAsyncContext<T>(): AsyncContext<T> {
   const storage = new AsyncLocalStorage<T>();
@@ -77,11 +79,30 @@ const files: FileAccess = {
   resolve: (directory, relativePath) => join(directory, ...relativePath.split("/")),
   status,
   listFiles,
-  openFile(path, sizeBytes) {
+  openFile(path, sizeBytes, start = 0) {
     // A stream and not fs.openAsBlob: that one prints an ExperimentalWarning on Node 20. The end is
     // fixed so that a file that grows meanwhile still matches the length announced for it.
-    const stream = createReadStream(path, { end: Math.max(0, sizeBytes - 1) });
-    return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
+    const stream = createReadStream(path, {
+      start,
+      end: start + Math.max(0, sizeBytes - 1),
+      highWaterMark: READ_AHEAD_BYTES,
+    });
+    return Readable.toWeb(stream, {
+      // Counts bytes: its default counts chunks, sixteen of them.
+      strategy: new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
+    }) as ReadableStream<Uint8Array>;
+  },
+  async keepTemporarily(stream) {
+    const folder = await mkdtemp(join(tmpdir(), "mlflow-stream-"));
+    const path = join(folder, "content");
+    const remove = () => rm(folder, { recursive: true, force: true });
+    try {
+      await writeFile(path, Readable.fromWeb(stream as never));
+      return { path, sizeBytes: (await stat(path)).size, remove };
+    } catch (error) {
+      await remove();
+      throw error;
+    }
   },
   readSections,
 };

@@ -42,6 +42,8 @@ async function bundle(file: string): Promise<void> {
     format: "esm",
     target: "es2022",
     loader: { ".wasm": "base64" },
+    // Asked for when they are first used, and not there beside this file.
+    external: ["@aws-sdk/*", "@azure/*", "@google-cloud/*"],
     banner: { js: bannerOfPackage() },
     logLevel: "error",
   });

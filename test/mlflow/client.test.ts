@@ -278,6 +278,8 @@ onEachStore(() => {
         "GET runs/get",
         "POST registered-models/create",
         "POST model-versions/create",
+        // What the run made may have changed meanwhile.
+        "GET runs/get",
         "POST registered-models/create",
         "POST model-versions/create",
       ]);

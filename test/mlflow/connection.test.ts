@@ -87,7 +87,7 @@ describe("a client says who it is", () => {
     expect((await headersOf()).authorization).toBe(basic("eve:a=b#c;d"));
   });
 
-  it("with a workspace, except in calls about workspaces", async () => {
+  it("with a workspace", async () => {
     vi.stubEnv("MLFLOW_WORKSPACE", "team-a");
     expect(await headersOf()).toMatchObject({ "x-mlflow-workspace": "team-a" });
     const own = await headersOf({ workspace: "team-b" });

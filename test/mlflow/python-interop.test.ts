@@ -1,33 +1,12 @@
 // What TypeScript writes, Python's own client reads identically, and the other way round.
-import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { describe, expect, inject, it } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { temporaryFolder, uniqueName } from "../adapter/workplace.js";
-import { neutralEnvironment } from "../support/python.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
-
-const execute = promisify(execFile);
-type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-
-/** The JSON that a script prints. */
-async function python(script: string, ...values: string[]): Promise<Json> {
-  const path = fileURLToPath(new URL(`python/${script}`, import.meta.url));
-  const env = {
-    ...neutralEnvironment(),
-    MLFLOW_ALLOW_FILE_STORE: "true",
-    PYTHONDONTWRITEBYTECODE: "1",
-  };
-  const interpreter = inject("pythonPath") as string;
-  // Some calls open a database where they stand, whatever the client was told.
-  const cwd = await temporaryFolder();
-  const options = { env, cwd, maxBuffer: 2 ** 26 };
-  const { stdout } = await execute(interpreter, [path, ...values], options);
-  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Json;
-}
+import { bytesAt } from "./artifact-bytes.js";
+import { type Json, python } from "./run-python.js";
 
 /** Numbers that JSON lacks as text, and nothing as null. */
 function asJson(value: unknown): Json {
@@ -36,19 +15,6 @@ function asJson(value: unknown): Json {
     return typeof inside === "number" && !Number.isFinite(inside) ? String(inside) : inside;
   });
   return JSON.parse(text) as Json;
-}
-
-async function bytesAt(trackingUri: string, artifactUri: string, path: string): Promise<Buffer> {
-  if (!artifactUri.startsWith("mlflow-artifacts:")) {
-    // Python names a folder by its path.
-    const root = artifactUri.startsWith("file:") ? fileURLToPath(artifactUri) : artifactUri;
-    return readFile(join(root, path));
-  }
-  const place = `${artifactUri.replace(/^mlflow-artifacts:\/*/, "")}/${path}`;
-  const address = place.split("/").map(encodeURIComponent).join("/");
-  const answer = await fetch(`${trackingUri}/api/2.0/mlflow-artifacts/artifacts/${address}`);
-  if (!answer.ok) throw new Error(`${answer.status} for ${path}`);
-  return Buffer.from(await answer.arrayBuffer());
 }
 
 async function filesOf(
@@ -65,7 +31,7 @@ async function filesOf(
       );
       continue;
     }
-    const bytes = await bytesAt(client.trackingUri, artifactUri, entry.path);
+    const bytes = Buffer.from(await bytesAt(artifactUri, entry.path));
     found.push({ ...entry, content: bytes.toString("base64") } as { path: string });
   }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));

@@ -13,6 +13,7 @@ export interface MlflowServer {
   stop(): Promise<void>;
 }
 
+/** A port that nobody listens on. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -43,8 +44,18 @@ async function stopGroup(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
+export interface MlflowServerOptions {
+  /** Where it keeps artifacts; a folder of its own when left out. */
+  readonly destination?: string;
+  /** What it needs to get there. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts a server with a database and an artifact folder of its own, and waits until it answers. */
-export async function startMlflowServer(python: string): Promise<MlflowServer> {
+export async function startMlflowServer(
+  python: string,
+  { destination, environment = {} }: MlflowServerOptions = {},
+): Promise<MlflowServer> {
   const folder = await mkdtemp(join(tmpdir(), "genops-mlflow-"));
   const port = await freePort();
   const uri = `http://127.0.0.1:${port}`;
@@ -53,10 +64,16 @@ export async function startMlflowServer(python: string): Promise<MlflowServer> {
     [
       ...["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port)],
       ...["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
-      ...["--artifacts-destination", join(folder, "artifacts"), "--serve-artifacts"],
+      ...["--artifacts-destination", destination ?? join(folder, "artifacts")],
+      "--serve-artifacts",
       ...["--workers", "1"],
     ],
-    { cwd: folder, env: neutralEnvironment(), detached: true, stdio: ["ignore", "pipe", "pipe"] },
+    {
+      cwd: folder,
+      env: { ...neutralEnvironment(), ...environment },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
   );
   let output = "";
   const keep = (chunk: Buffer) => {

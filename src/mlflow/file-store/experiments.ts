@@ -1,8 +1,9 @@
 // Experiments in a store's folder: create, find, delete into the trash, restore, tag.
 import { randomInt } from "node:crypto";
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { currentRuntime } from "../../runtime/capabilities.js";
+import { MlflowError } from "../errors.js";
 import type { ExperimentMessage, KeyValueMessage } from "../spec.js";
 import { schemeOf } from "../store-uri.js";
 import { joinUri } from "../stores.js";
@@ -13,6 +14,7 @@ import {
   experimentTagValue,
 } from "../validation.js";
 import { withLockFile } from "./exclusive.js";
+import { isErrno } from "./file-errors.js";
 import { DEFAULT_EXPERIMENT_ID, type Layout } from "./layout.js";
 import { alreadyExists, doesNotExist, listed, refused } from "./messages.js";
 import { type Meta, numberField, textField, writeMeta } from "./meta-file.js";
@@ -208,6 +210,44 @@ export class Experiments {
     experimentTagValue(key, value);
     const { folder } = await this.getActive(experimentId);
     await replaceFile(join(folder, "tags", key), value, folder);
+  }
+
+  /** Throws MlflowError `RESOURCE_DOES_NOT_EXIST` when there is no such tag. */
+  async deleteTag(experimentId: string, key: string): Promise<void> {
+    checkTagKey(key);
+    const { folder } = await this.getActive(experimentId);
+    try {
+      await rm(join(folder, "tags", key));
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "EISDIR", "ERR_FS_EISDIR")) throw error;
+      throw doesNotExist(`No tag with name: ${key} in experiment with id ${experimentId}`);
+    }
+  }
+
+  async rename(experimentId: string, name: string): Promise<void> {
+    checkExperimentName(name);
+    await this.get(experimentId);
+    const { experimentLock, queues } = this.#layout;
+    await queues.run(experimentLock, () =>
+      withLockFile(experimentLock, async () => {
+        const { folder, meta } = await this.getToRename(experimentId);
+        const other = await this.findByName(name);
+        if (other !== undefined && other.experimentId !== experimentId) {
+          throw alreadyExists(`Experiment '${name}' already exists.`);
+        }
+        await writeMeta(folder, { ...meta, name, last_update_time: Date.now() });
+      }),
+    );
+  }
+
+  /** A server has no code of its own for a deleted one. */
+  async getToRename(experimentId: string): Promise<FoundExperiment> {
+    const found = await this.get(experimentId);
+    if (!found.deleted) return found;
+    throw new MlflowError(
+      "INVALID_STATE",
+      `The experiment ${experimentId} is deleted and cannot be renamed; restore it first.`,
+    );
   }
 
   /** Throws MlflowError when the experiment cannot be deleted. */

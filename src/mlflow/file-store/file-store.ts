@@ -5,21 +5,23 @@ import * as spec from "../spec.js";
 import { schemeOf } from "../store-uri.js";
 import type { Store } from "../stores.js";
 import { checkArtifactPath, checkMaxResults } from "../validation.js";
+import { Answers } from "./answers.js";
 import { Experiments, type LifecycleView } from "./experiments.js";
 import { fileError } from "./file-errors.js";
 import { EXPERIMENT_SCHEMA, filterOf, RUN_SCHEMA, type Searchable } from "./filter.js";
 import { Layout } from "./layout.js";
 import { listLocalArtifacts } from "./local-artifacts.js";
+import { answerLoggedModels } from "./logged-model-answers.js";
+import { LoggedModels } from "./logged-models.js";
 import { listed, refused } from "./messages.js";
-import { checkSource, isLocal, isWithin } from "./model-source.js";
 import { EXPERIMENT_ORDER, orderOf, pageFrom, RUN_ORDER } from "./ordering.js";
-import { type NewVersion, Registry } from "./registry.js";
-import { Runs } from "./runs.js";
+import { Registry } from "./registry.js";
+import { answerRegistry } from "./registry-answers.js";
+import { writeInputs, writeOutputs } from "./run-links.js";
+import { type Batch, Runs } from "./runs.js";
 
 const DEFAULT_PAGE = 1000;
 const VIEWS = ["ACTIVE_ONLY", "DELETED_ONLY", "ALL"];
-
-type Handler = (request: never) => Promise<unknown>;
 
 function viewOf(view: string | undefined): LifecycleView {
   if (view === undefined) return "ACTIVE_ONLY";
@@ -61,24 +63,24 @@ class FileStore implements Store {
   readonly #layout: Layout;
   readonly #experiments: Experiments;
   readonly #runs: Runs;
-  readonly #registry: Registry;
-  readonly #handlers = new Map<string, Handler>();
+  readonly #models: LoggedModels;
+  readonly #answers = new Answers();
 
   constructor(uri: string) {
     this.uri = uri;
     this.#layout = new Layout(uri);
     this.#experiments = new Experiments(this.#layout);
     this.#runs = new Runs(this.#layout, this.#experiments);
-    this.#registry = new Registry(this.#layout);
+    this.#models = new LoggedModels(this.#layout, this.#experiments);
     this.#answerExperiments();
     this.#answerRuns();
     this.#answerLogging();
-    this.#answerModels();
-    this.#answerVersions();
+    answerLoggedModels(this.#answers, this.#models);
+    answerRegistry(this.#answers, new Registry(this.#layout), this.#runs, this.#models);
   }
 
   async perform(call: StoreCall, endpoint: spec.Endpoint<never, unknown>): Promise<unknown> {
-    const handler = this.#handlers.get(`${endpoint.method} ${endpoint.route}`);
+    const handler = this.#answers.handlerOf(endpoint);
     if (handler === undefined) {
       throw new MlflowError(
         "NOT_IMPLEMENTED",
@@ -93,33 +95,15 @@ class FileStore implements Store {
     }
   }
 
-  #on<Request extends object, Response>(
-    { method, route }: spec.Endpoint<Request, Response>,
-    handler: (request: Request) => Promise<Response>,
-  ): void {
-    this.#handlers.set(`${method} ${route}`, handler as Handler);
-  }
-
-  /** For calls that answer with an empty message. */
-  #onWrite<Request extends object>(
-    endpoint: spec.Endpoint<Request, spec.Empty>,
-    handler: (request: Request) => Promise<void>,
-  ): void {
-    this.#on(endpoint, async (request) => {
-      await handler(request);
-      return {};
-    });
-  }
-
   #answerExperiments(): void {
     const experiments = this.#experiments;
-    this.#on(spec.createExperiment, async ({ name, artifact_location, tags = [] }) => ({
+    this.#answers.on(spec.createExperiment, async ({ name, artifact_location, tags = [] }) => ({
       experiment_id: await experiments.create(name, artifact_location, tags),
     }));
-    this.#on(spec.getExperiment, async ({ experiment_id }) => ({
+    this.#answers.on(spec.getExperiment, async ({ experiment_id }) => ({
       experiment: await experiments.message(await experiments.get(experiment_id)),
     }));
-    this.#on(spec.getExperimentByName, async ({ experiment_name }) => {
+    this.#answers.on(spec.getExperimentByName, async ({ experiment_name }) => {
       const found = await experiments.findByName(experiment_name);
       if (found !== undefined) return { experiment: await experiments.message(found) };
       throw new MlflowError(
@@ -128,7 +112,7 @@ class FileStore implements Store {
         { errorCode: "RESOURCE_DOES_NOT_EXIST" },
       );
     });
-    this.#on(spec.searchExperiments, async (request) => {
+    this.#answers.on(spec.searchExperiments, async (request) => {
       const { max_results, page_token } = request;
       checkMaxResults(max_results);
       const accepts = filterOf(request.filter, EXPERIMENT_SCHEMA);
@@ -147,7 +131,7 @@ class FileStore implements Store {
       const { page, next } = pageFrom(matching, max_results, page_token);
       return { ...listed("experiments", page), ...next };
     });
-    this.#onWrite(spec.deleteExperiment, async ({ experiment_id }) => {
+    this.#answers.onWrite(spec.deleteExperiment, async ({ experiment_id }) => {
       experiments.checkDeletable(experiment_id);
       const found = await experiments.getToDelete(experiment_id);
       for (const run of await this.#runs.list(found, "ACTIVE_ONLY")) {
@@ -156,7 +140,7 @@ class FileStore implements Store {
       await experiments.setStage(found, "deleted");
       await experiments.moveToTrash(found);
     });
-    this.#onWrite(spec.restoreExperiment, async ({ experiment_id }) => {
+    this.#answers.onWrite(spec.restoreExperiment, async ({ experiment_id }) => {
       const found = await experiments.getDeleted(experiment_id);
       const restored = await experiments.moveFromTrash(found);
       for (const run of await this.#runs.list(restored, "DELETED_ONLY")) {
@@ -164,14 +148,20 @@ class FileStore implements Store {
       }
       await experiments.setStage(restored, "active");
     });
-    this.#onWrite(spec.setExperimentTag, ({ experiment_id, key, value }) =>
+    this.#answers.onWrite(spec.updateExperiment, ({ experiment_id, new_name }) =>
+      experiments.rename(experiment_id, new_name),
+    );
+    this.#answers.onWrite(spec.deleteExperimentTag, ({ experiment_id, key }) =>
+      experiments.deleteTag(experiment_id, key),
+    );
+    this.#answers.onWrite(spec.setExperimentTag, ({ experiment_id, key, value }) =>
       experiments.setTag(experiment_id, key, value),
     );
   }
 
   #answerRuns(): void {
     const runs = this.#runs;
-    this.#on(spec.createRun, async (request) => {
+    this.#answers.on(spec.createRun, async (request) => {
       const { experiment_id, user_id = "", run_name, tags = [] } = request;
       const created = await runs.create({
         experimentId: experiment_id,
@@ -182,19 +172,19 @@ class FileStore implements Store {
       });
       return { run: await runs.message(created) };
     });
-    this.#on(spec.getRun, async ({ run_id }) => ({
+    this.#answers.on(spec.getRun, async ({ run_id }) => ({
       run: await runs.message(await runs.get(run_id)),
     }));
-    this.#on(spec.updateRun, async ({ run_id, status, end_time, run_name }) => ({
+    this.#answers.on(spec.updateRun, async ({ run_id, status, end_time, run_name }) => ({
       run_info: await runs.update(run_id, { status, endTime: end_time, runName: run_name }),
     }));
-    this.#onWrite(spec.deleteRun, async ({ run_id }) =>
+    this.#answers.onWrite(spec.deleteRun, async ({ run_id }) =>
       runs.setStage(await runs.get(run_id), "deleted"),
     );
-    this.#onWrite(spec.restoreRun, async ({ run_id }) =>
+    this.#answers.onWrite(spec.restoreRun, async ({ run_id }) =>
       runs.setStage(await runs.get(run_id), "active"),
     );
-    this.#on(spec.searchRuns, async (request) => {
+    this.#answers.on(spec.searchRuns, async (request) => {
       const { max_results = DEFAULT_PAGE, page_token } = request;
       checkMaxResults(max_results);
       const accepts = filterOf(request.filter, RUN_SCHEMA);
@@ -211,7 +201,7 @@ class FileStore implements Store {
       const { page, next } = pageFrom(matching, max_results, page_token);
       return { ...listed("runs", page), ...next };
     });
-    this.#on(spec.listArtifacts, async (request) => {
+    this.#answers.on(spec.listArtifacts, async (request) => {
       const { run_id } = request;
       const path = request.path?.replace(/\/+$/, "");
       if (path !== undefined && request.path !== "") {
@@ -245,101 +235,45 @@ class FileStore implements Store {
     return messages;
   }
 
+  async #log(runId: string, batch: Batch): Promise<void> {
+    await this.#runs.logBatch(runId, batch);
+    for (const message of batch.metrics) {
+      if (message.model_id === undefined) continue;
+      await this.#models.appendMetric(message.model_id, runId, message);
+    }
+  }
+
   #answerLogging(): void {
     const runs = this.#runs;
-    this.#onWrite(spec.logMetric, ({ run_id, ...metric }) =>
-      runs.logBatch(run_id, { metrics: [metric], params: [], tags: [] }),
+    this.#answers.onWrite(spec.logMetric, ({ run_id, ...metric }) =>
+      this.#log(run_id, { metrics: [metric], params: [], tags: [] }),
     );
-    this.#onWrite(spec.logParam, ({ run_id, ...param }) =>
+    this.#answers.onWrite(spec.logParam, ({ run_id, ...param }) =>
       runs.logBatch(run_id, { metrics: [], params: [param], tags: [] }),
     );
-    this.#onWrite(spec.setTag, ({ run_id, ...tag }) =>
+    this.#answers.onWrite(spec.setTag, ({ run_id, ...tag }) =>
       runs.logBatch(run_id, { metrics: [], params: [], tags: [tag] }),
     );
-    this.#onWrite(spec.logBatch, ({ run_id, metrics = [], params = [], tags = [] }) =>
-      runs.logBatch(run_id, { metrics, params, tags }),
+    this.#answers.onWrite(spec.logBatch, ({ run_id, metrics = [], params = [], tags = [] }) =>
+      this.#log(run_id, { metrics, params, tags }),
     );
-    this.#onWrite(spec.deleteTag, ({ run_id, key }) => runs.deleteTag(run_id, key));
-    this.#on(spec.getMetricHistory, async ({ run_id, metric_key, max_results, page_token }) => {
-      if (max_results !== undefined) checkMaxResults(max_results);
-      const points = await runs.metricHistory(run_id, metric_key);
-      const { page, next } = pageFrom(points, max_results ?? points.length, page_token);
-      return { ...listed("metrics", page), ...next };
+    this.#answers.onWrite(spec.deleteTag, ({ run_id, key }) => runs.deleteTag(run_id, key));
+    this.#answers.onWrite(spec.logInputs, async ({ run_id, datasets = [], models = [] }) => {
+      const { folder } = await runs.getActive(run_id);
+      await writeInputs(folder, run_id, datasets, models);
     });
-  }
-
-  #answerModels(): void {
-    const registry = this.#registry;
-    this.#on(spec.createRegisteredModel, async ({ name, tags = [], description }) => ({
-      registered_model: await registry.createModel(name, description, tags),
-    }));
-    this.#on(spec.getRegisteredModel, async ({ name }) => ({
-      registered_model: await registry.getModel(name),
-    }));
-    this.#onWrite(spec.deleteRegisteredModel, ({ name }) => registry.deleteModel(name));
-    this.#on(spec.getLatestVersions, async ({ name, stages = [] }) =>
-      listed("model_versions", await registry.latestVersions(name, stages)),
-    );
-    this.#onWrite(spec.setRegisteredModelTag, ({ name, ...tag }) =>
-      registry.setModelTag(name, tag),
-    );
-    this.#onWrite(spec.setRegisteredModelAlias, ({ name, alias, version }) =>
-      registry.setAlias(name, alias, version),
-    );
-    this.#onWrite(spec.deleteRegisteredModelAlias, ({ name, alias }) =>
-      registry.deleteAlias(name, alias),
-    );
-    this.#on(spec.getModelVersionByAlias, async ({ name, alias }) => ({
-      model_version: await registry.getVersionByAlias(name, alias),
-    }));
-  }
-
-  /** Files of this machine may be a model's only where they are artifacts of the run it names. */
-  async #createVersion(version: NewVersion): Promise<spec.ModelVersionMessage> {
-    const { source, runId } = version;
-    checkSource(source);
-    if (isLocal(source)) {
-      const root =
-        runId === undefined ? undefined : (await this.#runs.get(runId)).meta.artifact_uri;
-      if (!isWithin(source, root)) {
-        throw refused(
-          `Invalid model version source: '${source}'. To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.`,
-        );
-      }
-    }
-    return this.#registry.createVersion(version);
-  }
-
-  #answerVersions(): void {
-    const registry = this.#registry;
-    this.#on(spec.createModelVersion, async (request) => ({
-      model_version: await this.#createVersion({
-        name: request.name,
-        source: request.source,
-        runId: request.run_id,
-        runLink: request.run_link,
-        modelId: request.model_id,
-        description: request.description,
-        tags: request.tags ?? [],
-      }),
-    }));
-    this.#on(spec.getModelVersion, async ({ name, version }) => ({
-      model_version: await registry.getVersion(name, version),
-    }));
-    this.#on(spec.updateModelVersion, async ({ name, version, description }) => ({
-      model_version: await registry.updateVersion(name, version, description),
-    }));
-    this.#onWrite(spec.deleteModelVersion, ({ name, version }) =>
-      registry.deleteVersion(name, version),
-    );
-    this.#on(spec.transitionModelVersionStage, async (request) => {
-      const { name, version, stage, archive_existing_versions } = request;
-      return {
-        model_version: await registry.transition(name, version, stage, archive_existing_versions),
-      };
+    this.#answers.onWrite(spec.logOutputs, async ({ run_id, models }) => {
+      const { folder } = await runs.getActive(run_id);
+      await writeOutputs(folder, models);
     });
-    this.#onWrite(spec.setModelVersionTag, ({ name, version, ...tag }) =>
-      registry.setVersionTag(name, version, tag),
+    this.#answers.on(
+      spec.getMetricHistory,
+      async ({ run_id, metric_key, max_results, page_token }) => {
+        if (max_results !== undefined) checkMaxResults(max_results);
+        const points = await runs.metricHistory(run_id, metric_key);
+        const { page, next } = pageFrom(points, max_results ?? points.length, page_token);
+        return { ...listed("metrics", page), ...next };
+      },
     );
   }
 }

@@ -4,7 +4,7 @@ import { refused } from "./messages.js";
 
 type Value = string | number | null | undefined;
 
-/** What a search looks at, of a run or of an experiment. */
+/** What a search looks at, of a run, an experiment or a model. */
 export interface Searchable {
   readonly metrics: Readonly<Record<string, number>>;
   readonly params: Readonly<Record<string, string>>;
@@ -19,14 +19,14 @@ export interface Identifier {
   readonly key: string;
 }
 
-/** What can be searched for: runs or experiments. */
+/** What can be searched for: runs, experiments, models. */
 export interface SearchSchema {
   readonly entities: Readonly<Record<string, Entity>>;
   readonly textAttributes: readonly string[];
   /** Integers: times in milliseconds. */
   readonly numericAttributes: readonly string[];
-  /** The attribute that `IN` takes. */
-  readonly listAttribute: string;
+  /** The attributes that `IN` takes. */
+  readonly listAttributes: readonly string[];
   readonly aliases: Readonly<Record<string, string>>;
 }
 
@@ -47,7 +47,7 @@ export const RUN_SCHEMA: SearchSchema = {
   },
   textAttributes: ["artifact_uri", "run_id", "run_name", "status", "user_id"],
   numericAttributes: ["start_time", "end_time"],
-  listAttribute: "run_id",
+  listAttributes: ["run_id"],
   aliases: {
     created: "start_time",
     Created: "start_time",
@@ -61,7 +61,7 @@ export const EXPERIMENT_SCHEMA: SearchSchema = {
   entities: { attribute: "attribute", tag: "tag", tags: "tag" },
   textAttributes: ["name", "experiment_id"],
   numericAttributes: ["creation_time", "last_update_time"],
-  listAttribute: "experiment_id",
+  listAttributes: ["experiment_id"],
   aliases: {},
 };
 
@@ -219,9 +219,10 @@ class FilterParser {
   }
 
   #list(key: string): string[] {
-    if (key !== this.#schema.listAttribute) {
+    const { listAttributes } = this.#schema;
+    if (!listAttributes.includes(key)) {
       throw refused(
-        `Only ['${this.#schema.listAttribute}'] attributes support comparison with a list of quoted string values.`,
+        `Only ['${listAttributes.join("', '")}'] attributes support comparison with a list of quoted string values.`,
       );
     }
     const values: string[] = [];

@@ -11,6 +11,12 @@ export interface Point {
   readonly step: number;
 }
 
+/** A point that measures a logged model. */
+export interface ModelPoint extends Point {
+  readonly runId: string;
+  readonly dataset: { readonly name: string; readonly digest: string } | undefined;
+}
+
 /** Python's spelling, which its reader understands. */
 function formatValue(value: number): string {
   if (Number.isNaN(value)) return "nan";
@@ -36,11 +42,16 @@ function isNaNText(value: unknown): boolean {
 }
 
 /** Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no number. */
-export function pointOfMessage(message: MetricMessage): Point {
+export function pointOfMessage(
+  message: MetricMessage,
+): Point & { readonly dataset?: ModelPoint["dataset"] } {
+  const { dataset_name, dataset_digest } = message;
   return {
     value: valueOfMessage(message),
     timestamp: Number(message.timestamp ?? Number.NaN),
     step: Number(message.step ?? 0),
+    ...(dataset_name !== undefined &&
+      dataset_digest !== undefined && { dataset: { name: dataset_name, digest: dataset_digest } }),
   };
 }
 
@@ -48,26 +59,52 @@ export function messageOfPoint(key: string, { value, timestamp, step }: Point): 
   return { key, value: numberToMessage(value), timestamp, step };
 }
 
-export function formatLine({ value, timestamp, step }: Point): string {
-  return `${timestamp} ${formatValue(value)} ${step}\n`;
+export function formatLine({
+  value,
+  timestamp,
+  step,
+  runId,
+  dataset,
+}: Point & Partial<ModelPoint>): string {
+  const owner = runId === undefined ? "" : ` ${runId}`;
+  const measured = dataset === undefined ? "" : ` ${dataset.name} ${dataset.digest}`;
+  return `${timestamp} ${formatValue(value)} ${step}${owner}${measured}\n`;
 }
 
 /** Every point in a metric's file, in the order it was written. */
 export function parseLines(text: string, path: string): Point[] {
+  return parse(text, path, [0, 2]);
+}
+
+/** Every point in the file of a logged model's metric: each names its run, and a dataset at times. */
+export function parseModelLines(text: string, path: string): ModelPoint[] {
+  return parse(text, path, [1, 3]).map(({ value, timestamp, step, rest }) => {
+    const [runId = "", name, digest] = rest;
+    const dataset = name === undefined || digest === undefined ? undefined : { name, digest };
+    return { value, timestamp, step, runId, dataset };
+  });
+}
+
+function parse(
+  text: string,
+  path: string,
+  counts: readonly number[],
+): (Point & { readonly rest: readonly string[] })[] {
   return text
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => {
-      const [timestamp, value, step = "0", ...dataset] = line.trim().split(" ");
+      const [timestamp, value, step = "0", ...rest] = line.trim().split(" ");
       const point = {
         value: parseValue(value ?? ""),
         timestamp: Number(timestamp),
         step: Number(step),
+        rest,
       };
       const isWhole = Number.isInteger(point.timestamp) && Number.isInteger(point.step);
       const isNumber =
         value !== undefined && (value.toLowerCase().endsWith("nan") || !Number.isNaN(point.value));
-      if (isWhole && isNumber && (dataset.length === 0 || dataset.length === 2)) return point;
+      if (isWhole && isNumber && counts.includes(rest.length)) return point;
       throw new MlflowError(
         "INTERNAL_ERROR",
         `'${path}' has a line that is no point of a metric: ${JSON.stringify(line)}. Repair or remove it.`,
@@ -105,7 +142,7 @@ function isLater(one: Point, other: Point): boolean {
 }
 
 /** The one with the greatest step, then timestamp, then value. */
-export function latestPoint(points: readonly Point[]): Point | undefined {
+export function latestPoint<P extends Point>(points: readonly P[]): P | undefined {
   let latest = points[0];
   for (const point of points) {
     if (latest !== undefined && isLater(point, latest)) latest = point;

@@ -1,20 +1,21 @@
 // The model registry in a store's folder: models, versions, stages, tags, aliases.
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MlflowError } from "../errors.js";
 import type { KeyValueMessage, ModelVersionMessage, RegisteredModelMessage } from "../spec.js";
-import {
-  canonicalStage,
-  checkAlias,
-  checkModelName,
-  checkTagKey,
-  modelVersionNumber,
-  registryTagValue,
-} from "../validation.js";
+import { canonicalStage, checkAlias, checkTagKey, modelVersionNumber } from "../validation.js";
 import { isErrno } from "./file-errors.js";
 import type { Layout } from "./layout.js";
 import { alreadyExists, doesNotExist, listed, refused } from "./messages.js";
 import { type Meta, numberField, textField, writeMeta } from "./meta-file.js";
+import {
+  checkName,
+  checkTag,
+  type FoundModel,
+  type FoundVersion,
+  type NewVersion,
+  optional,
+} from "./registry-entries.js";
 import { listFolders, mapInParallel, readValue, readValues, replaceFile } from "./value-files.js";
 
 const STAGES = ["None", "Staging", "Production", "Archived"];
@@ -24,47 +25,6 @@ const DELETED_STAGE = "Deleted_Internal";
 const VERSION_FOLDER = /^version-([1-9][0-9]*)$/;
 /** `latest` and `v1` mean something of their own where an alias is asked for. */
 const RESERVED_ALIAS = /^(latest|v\d+)$/i;
-
-interface FoundModel {
-  readonly name: string;
-  readonly folder: string;
-  readonly meta: Meta;
-}
-
-interface FoundVersion {
-  readonly name: string;
-  readonly version: string;
-  readonly folder: string;
-  readonly meta: Meta;
-}
-
-export interface NewVersion {
-  readonly name: string;
-  readonly source: string;
-  readonly runId?: string | undefined;
-  readonly runLink?: string | undefined;
-  readonly modelId?: string | undefined;
-  readonly description?: string | undefined;
-  readonly tags: readonly KeyValueMessage[];
-}
-
-function checkTag({ key, value = "" }: KeyValueMessage): void {
-  checkTagKey(key);
-  registryTagValue(key, value);
-}
-
-function checkName(name: unknown): asserts name is string {
-  checkModelName(name);
-  if (/[%\\]|\p{Cc}/u.test(name)) {
-    throw refused(
-      `Invalid model name: '${name}'. In a folder it cannot contain '%', '\\' or control characters.`,
-    );
-  }
-}
-
-function optional<K extends string>(key: K, text: string | undefined): { [P in K]?: string } {
-  return (text === undefined ? {} : { [key]: text }) as { [P in K]?: string };
-}
 
 export class Registry {
   readonly #layout: Layout;
@@ -132,6 +92,65 @@ export class Registry {
   async deleteModel(name: string): Promise<void> {
     const { folder } = await this.#model(name);
     await rm(folder, { recursive: true });
+  }
+
+  /** The folder moves as a whole, so that no version is in two places or in none. */
+  async renameModel(name: string, newName: string): Promise<RegisteredModelMessage> {
+    checkName(newName);
+    const model = await this.#model(name);
+    const folder = this.#layout.model(newName);
+    if (newName !== name) {
+      if ((await this.#layout.metas.read(folder)) !== undefined) {
+        throw alreadyExists(`Registered Model (name=${newName}) already exists.`);
+      }
+      await rename(model.folder, folder);
+    }
+    const now = Date.now();
+    await writeMeta(folder, { ...model.meta, name: newName, last_updated_timestamp: now });
+    const renamed = await this.#model(newName);
+    for (const version of await this.#versions(renamed)) {
+      await this.#changeVersion(version, { name: newName }, now);
+    }
+    return this.getModel(newName);
+  }
+
+  async updateModel(name: string, description: string): Promise<RegisteredModelMessage> {
+    const { folder } = await this.#model(name);
+    await this.#layout.queues.run(folder, async () => {
+      const { meta } = await this.#model(name);
+      await writeMeta(folder, { ...meta, description, last_updated_timestamp: Date.now() });
+    });
+    return this.getModel(name);
+  }
+
+  /** Every model; what is malformed is passed over. */
+  async listModels(): Promise<RegisteredModelMessage[]> {
+    const names = await this.#modelNames();
+    return mapInParallel(names, (name) => this.getModel(name));
+  }
+
+  async #modelNames(): Promise<string[]> {
+    const names = await listFolders(this.#layout.models);
+    const metas = await mapInParallel(names, (name) =>
+      this.#layout.metas.read(this.#layout.model(name)).catch(() => undefined),
+    );
+    return names.filter((_, index) => metas[index] !== undefined);
+  }
+
+  async deleteModelTag(name: string, key: string): Promise<void> {
+    checkTagKey(key);
+    const model = await this.#model(name);
+    await this.#removeTag(model.folder, key);
+    await this.#touch(model);
+  }
+
+  /** To delete what is not there is no error to a server. */
+  async #removeTag(folder: string, key: string): Promise<void> {
+    try {
+      await rm(join(folder, "tags", key));
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "EISDIR", "ERR_FS_EISDIR")) throw error;
+    }
   }
 
   async setModelTag(name: string, tag: KeyValueMessage): Promise<void> {
@@ -211,7 +230,8 @@ export class Registry {
   async createVersion(version: NewVersion): Promise<ModelVersionMessage> {
     version.tags.forEach(checkTag);
     const model = await this.#model(version.name);
-    const storageLocation = await this.#storageLocation(version.source);
+    const storageLocation =
+      version.storageLocation ?? (await this.#storageLocation(version.source));
     const { number, folder } = await this.#newVersionFolder(model);
     for (const tag of version.tags) await this.#writeTag(folder, tag);
     const now = Date.now();
@@ -326,6 +346,24 @@ export class Registry {
     const { folder } = await this.#version(name, version);
     await this.#writeTag(folder, tag);
     await this.#touch(await this.#model(name));
+  }
+
+  async deleteVersionTag(name: string, version: string, key: string): Promise<void> {
+    checkTagKey(key);
+    const { folder } = await this.#version(name, version);
+    await this.#removeTag(folder, key);
+    await this.#touch(await this.#model(name));
+  }
+
+  async downloadUri(name: string, version: string): Promise<string> {
+    const { meta } = await this.#version(name, version);
+    return textField(meta, "storage_location") ?? textField(meta, "source") ?? "";
+  }
+
+  async listVersions(): Promise<ModelVersionMessage[]> {
+    const models = await mapInParallel(await this.#modelNames(), (name) => this.#model(name));
+    const versions = await mapInParallel(models, (model) => this.#versions(model));
+    return mapInParallel(versions.flat(), (version) => this.#versionMessage(version));
   }
 
   /** The newest version of each stage asked for, or of every one. */

@@ -34,6 +34,7 @@ import {
   parseLines,
   pointOfMessage,
 } from "./metric-lines.js";
+import { readRunLinks } from "./run-links.js";
 import { randomRunName } from "./run-names.js";
 import {
   appendLines,
@@ -209,10 +210,11 @@ export class Runs {
   // ── messages ───────────────────────────────────────────────────────────────────────────────────
 
   async message(run: FoundRun): Promise<RunMessage> {
-    const [metrics, params, tags] = await Promise.all([
+    const [metrics, params, tags, links] = await Promise.all([
       this.#latestMetrics(run),
       readValues(join(run.folder, "params")),
       readValues(join(run.folder, "tags")),
+      readRunLinks(run.folder),
     ]);
     const runName = textField(run.meta, "run_name") ?? valueOfTag(tags, RUN_NAME_TAG);
     const data: RunDataMessage = {
@@ -220,7 +222,7 @@ export class Runs {
       ...listed("params", params),
       ...listed("tags", tags),
     };
-    return { info: infoMessage(run.meta, runName), data };
+    return { info: infoMessage(run.meta, runName), data, ...links };
   }
 
   messages(runs: readonly FoundRun[]): Promise<RunMessage[]> {

@@ -89,6 +89,35 @@ contract(() => {
       });
     });
 
+    it("lose tags", async () => {
+      const experiment_id = await newExperiment();
+      await ask(spec.setExperimentTag, { experiment_id, key: "a/b", value: "1" });
+      await ask(spec.setExperimentTag, { experiment_id, key: "c", value: "2" });
+      expect(await ask(spec.deleteExperimentTag, { experiment_id, key: "a/b" })).toEqual({});
+      const { experiment } = await ask(spec.getExperiment, { experiment_id });
+      expect(experiment?.tags).toEqual([{ key: "c", value: "2" }]);
+      const again = ask(spec.deleteExperimentTag, { experiment_id, key: "a/b" });
+      expect(await codeOf(again)).toBe(MISSING);
+    });
+
+    it("are renamed, unless the name is taken or they are deleted", async () => {
+      const [experiment_id, other] = [await newExperiment(), await newExperiment()];
+      const new_name = uniqueName("größe new");
+      expect(await ask(spec.updateExperiment, { experiment_id, new_name })).toEqual({});
+      const found = await ask(spec.getExperimentByName, { experiment_name: new_name });
+      expect(found.experiment?.experiment_id).toBe(experiment_id);
+      const nobody = { experiment_id: NO_EXPERIMENT, new_name: uniqueName("x") };
+      expect(await codeOf(ask(spec.updateExperiment, nobody))).toBe(MISSING);
+      // A server says BAD_REQUEST, for what its database tells it.
+      const taken = ask(spec.updateExperiment, { experiment_id: other, new_name });
+      expect([EXISTS, "BAD_REQUEST"]).toContain(await codeOf(taken));
+      const still = await ask(spec.getExperiment, { experiment_id: other });
+      expect(still.experiment?.name).not.toBe(new_name);
+      await ask(spec.deleteExperiment, { experiment_id: other });
+      const late = { experiment_id: other, new_name: uniqueName("late") };
+      expect(await codeOf(ask(spec.updateExperiment, late))).toBe("INVALID_STATE");
+    });
+
     it("are deleted and restored, with their runs", async () => {
       const name = uniqueName("deleted");
       const { experiment_id = "" } = await ask(spec.createExperiment, { name });

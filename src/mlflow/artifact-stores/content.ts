@@ -1,0 +1,64 @@
+// The bytes that are uploaded: read from memory, a Blob or a file, whole or part by part.
+import { currentRuntime } from "../../runtime/capabilities.js";
+import { MlflowError } from "../errors.js";
+import type { ArtifactContent } from "../stores.js";
+
+/** By its tag: a test runner or a frame may have classes of its own. */
+function isTagged(value: unknown, ...tags: readonly string[]): boolean {
+  return tags.includes(Object.prototype.toString.call(value).slice(8, -1));
+}
+
+export function isBlob(value: unknown): value is Blob {
+  return isTagged(value, "Blob", "File");
+}
+
+export function isByteStream(value: unknown): value is ReadableStream<Uint8Array> {
+  return isTagged(value, "ReadableStream");
+}
+
+/** The bytes from `start` up to `end`, read as they are asked for. */
+export function openContent(
+  { source }: ArtifactContent,
+  start: number,
+  end: number,
+): ReadableStream<Uint8Array> {
+  if (isBlob(source)) return source.slice(start, end).stream();
+  if (!("localPath" in source)) {
+    return new Blob([source.subarray(start, end) as Uint8Array<ArrayBuffer>]).stream();
+  }
+  const { files } = currentRuntime();
+  if (files === undefined) {
+    throw new MlflowError("NOT_IMPLEMENTED", "There are no local files in this runtime.");
+  }
+  return files.openFile(source.localPath, end - start, start);
+}
+
+function describe({ source }: ArtifactContent): string {
+  return "localPath" in source ? `'${source.localPath}'` : "The content";
+}
+
+/** Rejects with MlflowError `INVALID_STATE` when fewer bytes are there than were announced. */
+export async function readPart(
+  content: ArtifactContent,
+  start: number,
+  end: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { source } = content;
+  if (!("localPath" in source) && !isBlob(source)) {
+    return source.subarray(start, end) as Uint8Array<ArrayBuffer>;
+  }
+  const bytes = new Uint8Array(end - start);
+  let length = 0;
+  if (end > start) {
+    const reader = openContent(content, start, end).getReader();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      bytes.set(read.value, length);
+      length += read.value.byteLength;
+    }
+  }
+  if (length === bytes.byteLength) return bytes;
+  throw new MlflowError(
+    "INVALID_STATE",
+    `${describe(content)} had ${content.sizeBytes} bytes and ends at ${start + length} while it is uploaded. A file must not change while it is uploaded.`,
+  );
+}

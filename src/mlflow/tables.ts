@@ -1,0 +1,121 @@
+// Tables as artifacts, in the form that Python's `log_table` writes and `load_table` reads.
+// Source: mlflow/tracking/client.py (3.17).
+import { objectOf, textOf } from "./artifact-stores/download.js";
+import { openArtifactStore } from "./artifact-stores/open-store.js";
+import { type ArtifactPlace, readBytes } from "./artifact-stores/read.js";
+import { runFromMessage } from "./entities.js";
+import { hasCode, invalidParameter, MlflowError } from "./errors.js";
+import { type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
+import * as spec from "./spec.js";
+import { callStore } from "./stores.js";
+import { checkArtifactPath } from "./validation.js";
+
+/** Rows as objects, or columns by name, all of one length. */
+export type TableData =
+  | readonly Readonly<Record<string, unknown>>[]
+  | Readonly<Record<string, readonly unknown[]>>;
+
+/** A table as its file has it: pandas' orientation "split". */
+export interface Table {
+  readonly columns: readonly string[];
+  readonly data: readonly (readonly unknown[])[];
+}
+
+/** On a run: the tables it has, as JSON. */
+export const LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts";
+
+/** Throws MlflowError `INVALID_PARAMETER_VALUE` for a name that cannot be a table's. */
+export function checkTableFile(artifactFile: unknown): asserts artifactFile is string {
+  checkArtifactPath(artifactFile);
+  if (/["',:[\]{}]/.test(artifactFile)) {
+    throw invalidParameter(
+      "artifactFile",
+      artifactFile,
+      "leave out quotes, ',', ':' and brackets.",
+    );
+  }
+  if (!artifactFile.endsWith(".json")) {
+    throw invalidParameter("artifactFile", artifactFile, "give it a name that ends in .json.");
+  }
+}
+
+function rowsOf(columns: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]) {
+  return rows.map((row) => columns.map((column) => row[column] ?? null));
+}
+
+/** Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no table. */
+function tableOf(data: TableData): Table {
+  const isRecord = (value: unknown) => Object.prototype.toString.call(value) === "[object Object]";
+  if (Array.isArray(data) && data.length > 0 && data.every(isRecord)) {
+    const columns = [...new Set(data.flatMap((row) => Object.keys(row)))];
+    return { columns, data: rowsOf(columns, data) };
+  }
+  const columns = isRecord(data) ? Object.entries(data) : [];
+  const lengths = new Set(
+    columns.map(([, values]) => (Array.isArray(values) ? values.length : -1)),
+  );
+  const [length] = lengths;
+  if (lengths.size !== 1 || length === undefined || length < 0) {
+    const fix = "pass an array of rows as objects, or an object of columns of one length.";
+    throw invalidParameter("table", data, fix);
+  }
+  return {
+    columns: columns.map(([name]) => name),
+    data: Array.from({ length }, (_, row) => columns.map(([, values]) => values[row] ?? null)),
+  };
+}
+
+/** The rows of both, below each other; a column that one lacks is empty there. */
+function joined(one: Table, other: Table): Table {
+  const columns = [...new Set([...one.columns, ...other.columns])];
+  const data = [one, other].flatMap((table) => rowsOf(columns, rowsOfTable(table)));
+  return { columns, data };
+}
+
+/** A table's rows as objects. */
+export function rowsOfTable({ columns, data }: Table): Record<string, unknown>[] {
+  return data.map((row) =>
+    Object.fromEntries(columns.map((column, index) => [column, row[index]])),
+  );
+}
+
+/** A table's file; undefined when there is none. */
+export async function readTable(place: ArtifactPlace): Promise<Table | undefined> {
+  const { path } = place;
+  try {
+    const table = objectOf(textOf(await readBytes(place, {}), path), path) as Partial<Table>;
+    if (Array.isArray(table.columns) && Array.isArray(table.data)) return table as Table;
+  } catch (error) {
+    if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+    throw error;
+  }
+  throw new MlflowError("INVALID_STATE", `'${path}' is there and is no table; use another name.`);
+}
+
+/**
+ * Rows that are added to a table of the run, which is made when there is none. What two write at once
+ * to one table is not joined. Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no table.
+ */
+export function tableWrite(data: TableData, artifactFile: string): RunWrite {
+  checkTableFile(artifactFile);
+  const added = tableOf(data);
+  return async (target) => {
+    const { store, runId } = target;
+    const { artifactUri } = await target.artifacts();
+    const artifacts = openArtifactStore(artifactUri, store);
+    const known = await readTable({ artifacts, path: artifactFile, context: { store } });
+    const table = known === undefined ? added : joined(known, added);
+    await textArtifact(JSON.stringify(table), artifactFile)(target);
+    const { run } = await callStore(store, spec.getRun, { run_id: runId });
+    const tag = runFromMessage(run).data.tags[LOGGED_ARTIFACTS_TAG];
+    const changed = tagWithTable(tag, artifactFile);
+    if (changed !== undefined) await tagWrite(LOGGED_ARTIFACTS_TAG, changed)(target);
+  };
+}
+
+/** The tag of a run with one table more; undefined when it is named there. */
+function tagWithTable(tag: string | undefined, artifactFile: string): string | undefined {
+  const known = JSON.parse(tag ?? "[]") as { readonly path: string; readonly type: string }[];
+  if (known.some(({ path, type }) => path === artifactFile && type === "table")) return undefined;
+  return JSON.stringify([...known, { path: artifactFile, type: "table" }]);
+}
