@@ -14,7 +14,7 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     reporters: ["default", "./test/support/summary-reporter.ts"],
     testTimeout: 600_000,
-    hookTimeout: 120_000,
+    hookTimeout: 900_000,
     env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), NO_COLOR: "1" },
   },
 });

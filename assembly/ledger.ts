@@ -297,7 +297,7 @@ function openReservation(ticket: f64, lease: bool): usize {
 }
 
 /** A reservation as it is before there is a slot for it: what is refused has taken nobody's. */
-const asked: usize = memory.data(at.RESERVATION_STRIDE, 8);
+const asked: usize = memory.data(<i32>at.RESERVATION_STRIDE, 8);
 
 /** Fills the asked-for reservation in. False when each slot has one that is open. */
 function ask(node: u32, state: u32): bool {
