@@ -207,9 +207,11 @@ const commands: fc.Arbitrary<fc.Command<Model, Real>>[] = [
     call(`record(${[at, id, chosen, size, carried]})`, (real) => {
       const { handle, node } = nodeAt(real, at);
       const on = meterId(real, chosen);
+      // A call itself has no quantity; that one is refused is tried with some.
+      const of = on === 0 && size > 1 ? 0 : size;
       const done = both(
-        () => real.pair.twin.record(node, id, on, size, carried),
-        () => real.pair.engine.record(handle, id, on, size, carried),
+        () => real.pair.twin.record(node, id, on, of, carried),
+        () => real.pair.engine.record(handle, id, on, of, carried),
       );
       if (done && ((done.engine & 32) !== 0) !== done.twin) throw new Error("warnings differ");
     }),
@@ -218,9 +220,10 @@ const commands: fc.Arbitrary<fc.Command<Model, Real>>[] = [
     call(`reserve(${[at, id, chosen, size]})`, (real) => {
       const { handle, node } = nodeAt(real, at);
       const on = meterId(real, chosen);
+      const of = on === 0 && size > 1 ? 0 : size;
       const held = both(
-        () => real.pair.twin.reserve(node, id, on, size),
-        () => real.pair.engine.reserve(handle, id, on, size),
+        () => real.pair.twin.reserve(node, id, on, of),
+        () => real.pair.engine.reserve(handle, id, on, of),
       );
       if (held === undefined || isRefused(held.twin, held.engine)) return;
       if (typeof held.engine !== "number" || "refused" in held.twin) return;
