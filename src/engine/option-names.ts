@@ -16,7 +16,8 @@ export function checkOptionNames(where: string, given: unknown, known: readonly 
     );
   }
   for (const key in given) {
-    if (known.includes(key)) continue;
+    // What is undefined is as good as left out.
+    if (known.includes(key) || (given as Record<string, unknown>)[key] === undefined) continue;
     const near = nearestName(key, known);
     const advice = near === undefined ? `valid are ${known.join(", ")}` : `did you mean "${near}"?`;
     throw new EngineError(

@@ -54,7 +54,10 @@ function makeFleet({ below, pick }: Random, folding: boolean): Fleet {
       const of = attribution(run);
       const node =
         kind === 4
-          ? engine.openScope({ ...of, model, parent: engine.openRun(of) })
+          ? engine.openScope({
+              ...{ ...of, runId: undefined, parentRunId: undefined },
+              ...{ model, parent: engine.openRun(of) },
+            })
           : engine.openRun(of);
       if (kind === 0) {
         const ticket = engine.reserve(node, operation, meter, quantity) as number;
