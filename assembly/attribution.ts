@@ -59,6 +59,7 @@ function foldTuple(): bool {
 
 /** Adds to what was folded into a name of a dimension, or into what has no name there. */
 export function addFolded(dimension: u32, name: u32, low: u64, high: u64): void {
+  names.noteFolded(name);
   money.addTo(
     name != 0 ? names.foldedAt(name) : at.header + at.H_FOLDED + <usize>dimension * at.AMOUNT_STRIDE, low, high,
   );

@@ -128,7 +128,8 @@ export function foldOne(): bool {
   }
   budgets.detach(slot);
   const generation = load<u32>(node, at.N_GENERATION);
-  memory.fill(node, 0, at.NODE_STRIDE);
+  memory.fill(node, 0, at.NODE_HALF);
+  memory.fill(node + at.NODE_APART, 0, at.NODE_HALF);
   store<u32>(node, afterUse(generation), at.N_GENERATION);
   store<u32>(node, at.word(at.H_FREE_NODE), at.N_NEXT);
   at.setWord(at.H_FREE_NODE, slot);

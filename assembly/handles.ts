@@ -69,12 +69,13 @@ export function slotOf(handle: f64, kind: u32): u32 {
 
 @inline
 export function nodeAt(slot: u32): usize {
-  return at.nodeBase + <usize>slot * at.NODE_STRIDE;
+  return at.nodeBase + ((<usize>slot + <usize>(slot & ~(at.NODE_PAGE - 1))) << 5);
 }
 
 @inline
 export function slotOfNode(node: usize): u32 {
-  return <u32>((node - at.nodeBase) / at.NODE_STRIDE);
+  const offset = <u32>(node - at.nodeBase);
+  return (offset >> 13 << 7) | (offset & 4095) >> 5;
 }
 
 /** Slot of a live node, 0 when the handle is stale or foreign. */

@@ -135,25 +135,32 @@ export const T_NEXT: usize = 48;
 /** The tuple that takes what fits nowhere; it is always there. */
 export const TUPLE_OVERFLOW: u32 = 0;
 
-/** Node (one cache line): 0 own cost │ 16 counted operations u32, 20 errors u32 │ 24 tuple u32 │ 28 parent u32
- *  │ 32 experiment u32 │ 36 name of the run, or of a scope's model u32 │ 40 first position u32 │ 44 generation u32
- *  │ 48 state u32 │ 52 first link to its budgets u32 │ 56 next in a list u32 │ 60 what needs it: live children and
- *  open reservations u32; in the list of those that can be folded: the one before.
- *  Node 0 is the head of that list. */
-export const NODE_STRIDE: usize = 64;
+/** Node, in two halves: what every record touches, and the rest. Half lines lie closely together, so twice as many runs
+ *  fit into a processor's caches when records come at random.
+ *    0 own cost │ 16 counted operations u32 │ 20 generation u32 │ 24 state u32 │ 28 first link to its budgets u32
+ *  The other half, NODE_APART behind it: 0 errors u32 │ 4 tuple u32 │ 8 parent u32 │ 12 experiment u32
+ *  │ 16 name of the run, or of a scope's model u32 │ 20 first position u32 │ 24 next in a list u32 │ 28 what needs it: live
+ *  children and open reservations u32; in the list of those that can be folded: the one before.
+ *  128 first halves fill a page, their others the page behind it. Node 0 is the head of the list of what can be folded. */
+export const NODE_HALF: usize = 32;
+export const NODE_BYTES: u32 = 64;
+export const NODE_PAGE: u32 = 128;
+export const NODE_APART: usize = 4096;
 export const N_OPERATIONS: usize = 16;
-export const N_ERRORS: usize = 20;
-export const N_TUPLE: usize = 24;
-export const N_PARENT: usize = 28;
-export const N_EXPERIMENT: usize = 32;
-export const N_NAME: usize = 36;
-export const N_POSITIONS: usize = 40;
-export const N_GENERATION: usize = 44;
-export const N_STATE: usize = 48;
-export const N_BUDGETS: usize = 52;
-export const N_NEXT: usize = 56;
-export const N_NEEDED: usize = 60;
-export const N_BEFORE: usize = 60;
+export const N_GENERATION: usize = 20;
+export const N_STATE: usize = 24;
+export const N_BUDGETS: usize = 28;
+export const N_ERRORS: usize = NODE_APART;
+export const N_TUPLE: usize = NODE_APART + 4;
+export const N_PARENT: usize = NODE_APART + 8;
+export const N_EXPERIMENT: usize = NODE_APART + 12;
+export const N_NAME: usize = NODE_APART + 16;
+export const N_POSITIONS: usize = NODE_APART + 20;
+export const N_NEXT: usize = NODE_APART + 24;
+export const N_NEEDED: usize = NODE_APART + 28;
+export const N_BEFORE: usize = NODE_APART + 28;
+/** In a row of a snapshot the halves are neighbours: the others lie this much nearer. */
+export const NODE_NEARER: usize = NODE_APART - NODE_HALF;
 export const STATE_RUN: u32 = 1;
 export const STATE_SCOPE: u32 = 2;
 /** Known only because a child named it as its parent. */
@@ -353,7 +360,12 @@ export const sizeBase: usize = measureBase + <usize>OPERATION_CAPACITY * LATENCY
 export const windowBase: usize = memory.data(WINDOW_BYTES, 64);
 
 /** Where the regions of chosen size begin, with the nodes: a constant of the code as well. */
-export const nodeBase: usize = (__heap_base + 63) & ~63;
+export const nodeBase: usize = (__heap_base + NODE_APART - 1) & ~(NODE_APART - 1);
+
+/** Bytes of the pages that hold all nodes. */
+export function nodesEnd(): usize {
+  return nodeBase + <usize>(lastNode / NODE_PAGE + 1) * 2 * NODE_APART;
+}
 
 @inline
 export function word(offset: usize): u32 {
@@ -399,8 +411,7 @@ export function carve(): bool {
   tupleIndexMask = maskFor(tupleCapacity);
 
   lastNode = nodeCapacity + tupleCapacity;
-  end = nodeBase;
-  take(lastNode + 1, NODE_STRIDE);
+  end = nodesEnd();
   tupleBase = take(tupleCapacity, TUPLE_STRIDE);
   reservationBase = take(reservationCapacity, RESERVATION_STRIDE);
   budgetBase = take(budgetCapacity, BUDGET_STRIDE);

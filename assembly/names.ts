@@ -210,3 +210,10 @@ export function setNode(id: u32, node: u32): void {
 export function foldedAt(id: u32): usize {
   return at.foldedBase + <usize>id * at.AMOUNT_STRIDE;
 }
+
+/** Behind the last name that was ever given a folded amount: a roll-up looks no further. */
+export let foldedEnd: u32 = 0;
+
+export function noteFolded(id: u32): void {
+  if (id >= foldedEnd) foldedEnd = id + 1;
+}

@@ -44,8 +44,8 @@ function noteParent(name: u32, parent: u32): void {
 
 /** Does a node of this state have a parent run to be noted? */
 @inline
-function isChild(node: usize): bool {
-  return (load<u32>(node, at.N_STATE) & at.STATE_RUN) != 0 && load<u32>(node, at.N_PARENT) != 0;
+function isChild(node: usize, nearer: usize): bool {
+  return (load<u32>(node, at.N_STATE) & at.STATE_RUN) != 0 && load<u32>(node - nearer, at.N_PARENT) != 0;
 }
 
 function nameOfRun(slot: u32): u32 {
@@ -58,20 +58,36 @@ function after(slot: u32): u32 {
   return slot == at.word(at.H_NODES) ? at.nodeCapacity + 1 : slot + 1;
 }
 
-/** Adds an amount to the run in a slot and to all above it. Handles know no cycle. */
-function addUpwards(slot: u32, amount: usize): void {
-  if (isNothing(amount)) return;
-  for (; slot != 0; slot = runAt(load<u32>(nodeAt(slot), at.N_PARENT))) addToName(load<u32>(nodeAt(slot), at.N_NAME), amount);
+/**
+ * Adds an amount to the first run at or above a slot, and to all runs above that one when they hold what is below them.
+ * What has no run goes to no name. Handles know no cycle.
+ */
+@inline
+function addUpwards(slot: u32, amount: usize, inclusive: bool): void {
+  const low = load<u64>(amount);
+  const high = load<u64>(amount, 8);
+  if ((low | high) == 0) return;
+  let isBooked = false;
+  do {
+    const node = nodeAt(slot);
+    if (!(load<u32>(node, at.N_STATE) & at.STATE_SCOPE)) {
+      money.addInline(sumOf(load<u32>(node, at.N_NAME)), low, high);
+      if (!inclusive) return;
+      isBooked = true;
+    }
+    slot = load<u32>(node, at.N_PARENT);
+  } while (slot != 0);
+  if (!isBooked) money.addInline(at.sumBase, low, high);
 }
 
 /** Notes the parent of every run by name, as runs of merged ledgers may lie below ours and the other way round. */
 function noteParents(end: u32): void {
   memory.fill(at.parentBase, 0, <usize>at.word(at.H_NAMES) << 2);
   for (let slot = after(0); slot < end; slot = after(slot)) {
-    if (isChild(nodeAt(slot))) store<u32>(parentOf(load<u32>(nodeAt(slot), at.N_NAME)), nameOfRun(runAt(load<u32>(nodeAt(slot), at.N_PARENT))));
+    if (isChild(nodeAt(slot), 0)) store<u32>(parentOf(load<u32>(nodeAt(slot), at.N_NAME)), nameOfRun(runAt(load<u32>(nodeAt(slot), at.N_PARENT))));
   }
   for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
-    if (isChild(row + 8)) noteParent(load<u32>(row + 8, at.N_NAME), snapshot.runNameAbove(row));
+    if (isChild(row + 8, at.NODE_NEARER)) noteParent(load<u32>(row + 8 - at.NODE_NEARER, at.N_NAME), snapshot.runNameAbove(row));
   }
 }
 
@@ -100,16 +116,15 @@ function cutRounds(): void {
 function rollUpRuns(inclusive: bool): void {
   const end = at.nodeCapacity + 1 + at.word(at.H_TUPLES);
   const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
-  if (inclusive && isMerged) {
+  // Parents may lie in another ledger, then they are found by name.
+  const byName = inclusive && isMerged;
+  if (byName) {
     noteParents(end);
     cutRounds();
   }
   for (let slot = after(0); slot < end; slot = after(slot)) {
-    const node = nodeAt(slot);
-    if (load<u32>(node, at.N_STATE) == 0) continue;
-    const run = runAt(slot);
-    if (inclusive && !isMerged && run != 0) addUpwards(run, node);
-    else addToRun(nameOfRun(run), node, inclusive && isMerged);
+    if (byName) addToRun(nameOfRun(runAt(slot)), nodeAt(slot), true);
+    else addUpwards(slot, nodeAt(slot), inclusive);
   }
   for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
     addToRun(snapshot.runName(row), row + 8, inclusive);
@@ -120,18 +135,17 @@ function rollUpNodes(dimension: u32): void {
   const end = at.nodeCapacity + 1 + at.word(at.H_TUPLES);
   for (let slot = after(0); slot < end; slot = after(slot)) {
     const node = nodeAt(slot);
-    const state = load<u32>(node, at.N_STATE);
-    if (state != 0) addToName(nameIn(node, dimension), node);
+    if (!isNothing(node)) addToName(nameIn(node, 0, dimension), node);
   }
   for (let row = snapshot.firstNode(); row != 0; row = snapshot.nextNode(row)) {
-    addToName(nameIn(row + 8, dimension), row + 8);
+    addToName(nameIn(row + 8, at.NODE_NEARER, dimension), row + 8);
   }
 }
 
 /** Experiment or model of a node. */
-function nameIn(node: usize, dimension: u32): u32 {
-  if (dimension == at.DIMENSION_EXPERIMENT) return load<u32>(node, at.N_EXPERIMENT);
-  return load<u32>(node, at.N_STATE) & at.STATE_SCOPE ? load<u32>(node, at.N_NAME) : 0;
+function nameIn(node: usize, nearer: usize, dimension: u32): u32 {
+  if (dimension == at.DIMENSION_EXPERIMENT) return load<u32>(node - nearer, at.N_EXPERIMENT);
+  return load<u32>(node, at.N_STATE) & at.STATE_SCOPE ? load<u32>(node - nearer, at.N_NAME) : 0;
 }
 
 /** What each payer's live nodes add up to, into the tuple sums. */
@@ -141,7 +155,7 @@ function rollUpTuples(field: usize): void {
   const end = at.nodeCapacity + 1 + tuples;
   for (let slot = after(0); slot < end; slot = after(slot)) {
     const node = nodeAt(slot);
-    if (load<u32>(node, at.N_STATE) == 0) continue;
+    if (isNothing(node)) continue;
     money.addInline(at.tupleSumBase + (<usize>load<u32>(node, at.N_TUPLE) << 4), load<u64>(node), load<u64>(node, 8));
   }
   for (let i: u32 = 0; i < tuples; i++) {
@@ -171,11 +185,11 @@ export function rollUp(dimension: u32, inclusive: bool): i32 {
   addToName(0, at.header + at.H_FOLDED + <usize>dimension * at.AMOUNT_STRIDE);
   const isRun = dimension == at.DIMENSION_RUN;
   const isMerged = at.word(at.H_SOURCE_BYTES) != 0;
-  for (let name: u32 = 1; name < used; name++) {
+  for (let name: u32 = 1; name < names.foldedEnd; name++) {
     const amount = names.foldedAt(name);
     if (isNothing(amount) || names.dimensionOf(name) != dimension) continue;
     const slot = inclusive && isRun && !isMerged ? names.nodeOf(name) : 0;
-    if (slot != 0) addUpwards(slot, amount);
+    if (slot != 0) addUpwards(slot, amount, true);
     else addToRun(name, amount, inclusive && isRun && isMerged);
   }
   for (let row = snapshot.rowFrom(at.sourceBase, snapshot.HEADER); row != 0; row = snapshot.rowFrom(row + 8 + at.HEADER_STATE, snapshot.HEADER)) {

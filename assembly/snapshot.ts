@@ -1,6 +1,6 @@
 // Snapshots: everything as bytes, brought back, or merged into another engine's account.
 //
-// FORMAT 3. Everything is little-endian; amounts are 16 bytes, low word first. A snapshot is a run of rows:
+// FORMAT 4. Everything is little-endian; amounts are 16 bytes, low word first. A snapshot is a run of rows:
 //
 //   section u32 │ index u32 │ bytes of the section's row
 //
@@ -17,7 +17,7 @@
 //    5 old prices    40
 //    6 cells         96   calls by operation id, then 4,096 by their key
 //    7 measures      32   eight counts u32 of the latencies (120 rows an operation … 30), then of the sizes (26 an operation)
-//    8 nodes         64   slot 0 the list of what can be folded; behind the capacity the overflow nodes
+//    8 nodes         64   both halves; slot 0 the list of what can be folded; behind the capacity the overflow nodes
 //    9 tuples        64
 //   10 reservations 240
 //   11 budgets      448
@@ -51,7 +51,7 @@ import { addMeter, isQuantity, meterAt, meterNamed, operationAt } from "./pricin
 import * as status from "./status";
 
 const MAGIC: u64 = 0x020073706f6e6567;
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const HEAD: u32 = 0;
 export const HEADER: u32 = 1;
 const METERS: u32 = 2;
@@ -75,8 +75,8 @@ const STAGED: u32 = KEPT | (1 << METERS) | (1 << NAMES) | (1 << NAME_BYTES);
 const head: usize = memory.data(HEAD_BYTES, 8);
 /** Bytes of a row by section. */
 const rowBytes: usize = memory.data<u16>([80, 592, 32, 24, 8, 40, 96, 32, 64, 64, 240, 448, 8, 64, 16, 16, 64, 24]);
-/** Bytes from record to record in memory. */
-const strides: usize = memory.data<u16>([80, 592, 32, 32, 8, 40, 96, 32, 64, 64, 240, 448, 8, 64, 16, 16, 64, 0]);
+/** Bytes from record to record in memory; nodes lie in halves. */
+const strides: usize = memory.data<u16>([80, 592, 32, 32, 8, 40, 96, 32, 0, 64, 240, 448, 8, 64, 16, 16, 64, 0]);
 /** Number of records by section. */
 const limits: usize = memory.data(LEDGER * 4, 4);
 
@@ -90,8 +90,8 @@ function limitOf(section: u32): u32 {
   return load<u32>(limits + (<usize>section << 2));
 }
 
-@inline
 function recordAt(section: u32, index: u32): usize {
+  if (section == NODES) return nodeAt(index);
   return (
     <usize>at.word(at.H_ADDRESSES + (<usize>section << 2)) + <usize>index * load<u16>(strides + (<usize>section << 1))
   );
@@ -200,6 +200,30 @@ function isZero(address: usize, bytes: u32): bool {
   return true;
 }
 
+/** A node whose halves were put together. */
+const whole: usize = memory.data(<i32>at.NODE_BYTES, 8);
+
+/** A record as it is in a snapshot. */
+function wholeOf(section: u32, index: u32): usize {
+  const record = recordAt(section, index);
+  if (section != NODES) return record;
+  memory.copy(whole, record, at.NODE_HALF);
+  memory.copy(whole + at.NODE_HALF, record + at.NODE_APART, at.NODE_HALF);
+  return whole;
+}
+
+/** Puts a row of a snapshot where its record is. */
+function putBack(section: u32, index: u32, row: usize, bytes: u32): void {
+  const record = recordAt(section, index);
+  if (section == FOLDED) names.noteFolded(index);
+  if (section != NODES) {
+    memory.copy(record, row, bytes);
+    return;
+  }
+  memory.copy(record, row, at.NODE_HALF);
+  memory.copy(record + at.NODE_APART, row + at.NODE_HALF, at.NODE_HALF);
+}
+
 /** Writes the next rows into the window. Answers their bytes; 0 after the last. Nothing else may be called in between. */
 export function snapshotChunk(): i32 {
   let to = at.windowBase;
@@ -207,7 +231,7 @@ export function snapshotChunk(): i32 {
   while (atSection < LEDGER) {
     const bytes = bytesOf(atSection);
     while (atIndex < limitOf(atSection)) {
-      const record = recordAt(atSection, atIndex);
+      const record = wholeOf(atSection, atIndex);
       if (!isZero(record, bytes)) {
         if (to + 8 + bytes > end) return <i32>(to - at.windowBase);
         to = put(to, atSection, atIndex, record, bytes);
@@ -297,7 +321,7 @@ function accept(row: usize, id: u32, index: u32, bytes: u32, how: u32): i32 {
     lastRow = 1;
   }
   if (how == APPLY && !inLedger) {
-    if (id != HEAD) memory.copy(recordAt(id, index), row + 8, bytes);
+    if (id != HEAD) putBack(id, index, row + 8, bytes);
     return status.OK;
   }
   if (how == MERGE && !inLedger) {
@@ -343,6 +367,7 @@ export function restoreChunk(length: i32, apply: i32): i32 {
       // Names of operations stay where they are, and what is no state in the header.
       if (id == OPERATIONS) for (let i: u32 = 0; i < limitOf(id); i++) memory.fill(recordAt(id, i), 0, bytesOf(id));
       else if (id == HEADER) memory.fill(at.header, 0, at.HEADER_STATE);
+      else if (id == NODES) memory.fill(at.nodeBase, 0, at.nodesEnd() - at.nodeBase);
       else memory.fill(recordAt(id, 0), 0, recordAt(id, limitOf(id)) - recordAt(id, 0));
     }
     staged = at.sourceBase;
@@ -426,6 +451,8 @@ function indexTuples(): bool {
 
 /** Where the ledger that is looked at begins; 0 is the engine's own. */
 let ledger: usize = 0;
+/** How much nearer the other halves of its nodes are. */
+let nearer: usize = 0;
 /** First row and end of its sections. */
 const starts: usize = memory.data((LEDGER + 1) * 4, 4);
 /** The same of the snapshot whose names are spoken of while it is merged. */
@@ -443,6 +470,7 @@ function afterLedger(ledger: usize): usize {
 /** Turns to a ledger. */
 function look(from: usize, to: usize): void {
   ledger = from;
+  nearer = from == 0 ? 0 : at.NODE_NEARER;
   if (from == 0) return;
   let row = from + 32;
   for (let id: u32 = 0; id <= LEDGER; id++) {
@@ -519,9 +547,9 @@ const STATES: u32 = 0xff;
 function endsAbove(node: usize): bool {
   let above = node;
   let ends = true;
-  while (load<u32>(above, at.N_PARENT) != 0 && !(load<u32>(above, at.N_STATE) & ENDS)) {
+  while (load<u32>(above - nearer, at.N_PARENT) != 0 && !(load<u32>(above, at.N_STATE) & ENDS)) {
     store<u32>(above, load<u32>(above, at.N_STATE) | GOING, at.N_STATE);
-    above = find(NODES, load<u32>(above, at.N_PARENT));
+    above = find(NODES, load<u32>(above - nearer, at.N_PARENT));
     // A chain that does not end is one that goes round.
     if (above == 0 || load<u32>(above, at.N_STATE) == 0 || (load<u32>(above, at.N_STATE) & GOING) != 0) {
       ends = false;
@@ -530,7 +558,7 @@ function endsAbove(node: usize): bool {
   }
   for (above = node; above != 0 && (load<u32>(above, at.N_STATE) & GOING) != 0; ) {
     store<u32>(above, (load<u32>(above, at.N_STATE) & ~GOING) | ENDS, at.N_STATE);
-    above = load<u32>(above, at.N_PARENT) == 0 ? 0 : find(NODES, load<u32>(above, at.N_PARENT));
+    above = load<u32>(above - nearer, at.N_PARENT) == 0 ? 0 : find(NODES, load<u32>(above - nearer, at.N_PARENT));
   }
   return ends;
 }
@@ -558,12 +586,12 @@ function everythingHolds(): bool {
       if ((load<u64>(node) | load<u64>(node, 8) | state) != 0) return false;
       continue;
     }
-    const tuple = find(TUPLES, load<u32>(node, at.N_TUPLE));
+    const tuple = find(TUPLES, load<u32>(node - nearer, at.N_TUPLE));
     if (tuple == 0 || load<u32>(tuple, at.T_HASH) == 0) return false;
     const dimension = state & at.STATE_SCOPE ? at.DIMENSION_MODEL : at.DIMENSION_RUN;
-    if (!isName(load<u32>(node, at.N_EXPERIMENT), at.DIMENSION_EXPERIMENT) || !isName(load<u32>(node, at.N_NAME), dimension)) return false;
+    if (!isName(load<u32>(node - nearer, at.N_EXPERIMENT), at.DIMENSION_EXPERIMENT) || !isName(load<u32>(node - nearer, at.N_NAME), dimension)) return false;
     money.addTo(sums, load<u64>(node), load<u64>(node, 8));
-    if (load<u32>(node, at.N_PARENT) != 0 && !endsAbove(node)) return false;
+    if (load<u32>(node - nearer, at.N_PARENT) != 0 && !endsAbove(node)) return false;
   }
   let tuplesLow: u64 = 0;
   let tuplesHigh: u64 = 0;
@@ -628,12 +656,12 @@ function isKey(key: u32, index: u32): bool {
 // ── what only the engine's own records have ──────────────────────────────────────────────────────
 
 /** Goes through a list of records; the number of them, or all ones when it leads astray. */
-function lengthOf(firstOf: u32, base: usize, stride: usize, nextAt: usize, limit: u32): u32 {
+function lengthOf(firstOf: u32, section: u32, nextAt: usize, limit: u32): u32 {
   let length: u32 = 0;
   let slot = firstOf;
   while (slot != 0) {
     if (slot >= limit || ++length > limit) return 0xffffffff;
-    slot = load<u32>(base + <usize>slot * stride + nextAt);
+    slot = load<u32>(recordAt(section, slot) + nextAt);
   }
   return length;
 }
@@ -695,7 +723,7 @@ function listsHold(): bool {
     slot = load<u32>(nodeAt(slot), at.N_NEXT);
   }
   if (queued != 0 || load<u32>(nodeAt(0), at.N_BEFORE) != before || live != at.word(at.H_LIVE_NODES)) return false;
-  if (lengthOf(at.word(at.H_FREE_NODE), at.nodeBase, at.NODE_STRIDE, at.N_NEXT, at.nodeCapacity + 1) != at.word(at.H_NODES) - live) return false;
+  if (lengthOf(at.word(at.H_FREE_NODE), NODES, at.N_NEXT, at.nodeCapacity + 1) != at.word(at.H_NODES) - live) return false;
   for (slot = at.word(at.H_FREE_NODE); slot != 0; slot = load<u32>(nodeAt(slot), at.N_NEXT)) if (load<u32>(nodeAt(slot), at.N_STATE) != 0) return false;
 
   let tuples: u32 = 0;
@@ -710,12 +738,12 @@ function listsHold(): bool {
     if (nodes == 0) idle++;
   }
   if (tuples != at.word(at.H_LIVE_TUPLES) || idle != at.word(at.H_IDLE_TUPLES) || load<u32>(tupleAt(0), at.T_HASH) == 0) return false;
-  if (lengthOf(at.word(at.H_FREE_TUPLE), at.tupleBase, at.TUPLE_STRIDE, at.T_NEXT, at.tupleCapacity) != at.word(at.H_TUPLES) - tuples) return false;
+  if (lengthOf(at.word(at.H_FREE_TUPLE), TUPLES, at.T_NEXT, at.tupleCapacity) != at.word(at.H_TUPLES) - tuples) return false;
   for (slot = at.word(at.H_FREE_TUPLE); slot != 0; slot = load<u32>(tupleAt(slot), at.T_NEXT)) if (load<u32>(tupleAt(slot), at.T_HASH) != 0) return false;
 
   let free: u32 = 0;
   for (let id: u32 = 1; id < at.word(at.H_NAMES); id++) if (names.dimensionOf(id) == 0) free++;
-  if (lengthOf(at.word(at.H_FREE_NAME), at.nameBase, at.NAME_STRIDE, 12, at.word(at.H_NAMES)) != free) return false;
+  if (lengthOf(at.word(at.H_FREE_NAME), NAMES, 12, at.word(at.H_NAMES)) != free) return false;
   for (slot = at.word(at.H_FREE_NAME); slot != 0; slot = load<u32>(names.entryOf(slot), 12)) if (names.dimensionOf(slot) != 0) return false;
   return blocksHold() && reservationsHold();
 }
@@ -768,7 +796,7 @@ function reservationsHold(): bool {
       if (load<u32>(reservation, at.R_NODE) - 1 >= at.word(at.H_BUDGETS)) return false;
     }
   }
-  const free = lengthOf(at.word(at.H_FREE_RESERVATION), base, at.RESERVATION_STRIDE, at.R_NEXT, used);
+  const free = lengthOf(at.word(at.H_FREE_RESERVATION), RESERVATIONS, at.R_NEXT, used);
   if (free + leases + at.word(at.H_OPEN) + at.word(at.H_EXPIRED) != used - 2) return false;
   for (let slot = at.word(at.H_FREE_RESERVATION); slot != 0; slot = load<u32>(recordAt(RESERVATIONS, slot), at.R_NEXT)) {
     if (load<u32>(recordAt(RESERVATIONS, slot), at.R_STATE) != 0) return false;
@@ -833,7 +861,7 @@ function limitsHold(): bool {
       index = load<u32>(position, at.P_NEXT);
     }
   }
-  if (lengthOf(at.word(at.H_FREE_POSITION), at.positionBase, at.POSITION_STRIDE, at.P_NEXT, at.word(at.H_POSITIONS) + 1) != at.word(at.H_POSITIONS) - positions) return false;
+  if (lengthOf(at.word(at.H_FREE_POSITION), 13, at.P_NEXT, at.word(at.H_POSITIONS) + 1) != at.word(at.H_POSITIONS) - positions) return false;
   for (let slot = at.word(at.H_FREE_POSITION); slot != 0; slot = load<u32>(positionAt(slot), at.P_NEXT)) if (load<u32>(positionAt(slot), at.P_NODE) != 0) return false;
   for (let i: u32 = 0; i < at.word(at.H_OLD_PRICES); i++) {
     const key = load<u32>(recordAt(5, i));
@@ -1046,12 +1074,14 @@ function rename(place: usize): void {
 function translate(from: usize, to: usize): void {
   look(from, to);
   for (let node = first(NODES); node != 0; node = next()) {
-    rename(node + at.N_EXPERIMENT);
-    rename(node + at.N_NAME);
+    const half = node - at.NODE_NEARER;
+    rename(half + at.N_EXPERIMENT);
+    rename(half + at.N_NAME);
     // Lists, budgets and handles mean nothing here.
-    store<u64>(node, 0, at.N_POSITIONS);
+    store<u32>(node, 0, at.N_GENERATION);
     store<u32>(node, 0, at.N_BUDGETS);
-    store<u64>(node, 0, at.N_NEXT);
+    store<u32>(half, 0, at.N_POSITIONS);
+    store<u64>(half, 0, at.N_NEXT);
   }
   for (let tuple = first(TUPLES); tuple != 0; tuple = next()) {
     for (let i: usize = 0; i < at.PAYER_BYTES; i += 4) rename(tuple + at.T_NAMES + i);
@@ -1075,7 +1105,7 @@ function dropUnused(): void {
   for (let id: u32 = 1; id < used; id++) names.setFlags(id, names.flagsOf(id) & ~(at.NAME_REFERENCED | NAME_NEW));
   const end = at.sourceBase + at.word(at.H_SOURCE_BYTES);
   for (let row = at.sourceBase; row < end; row += 8 + bytesOf(load<u32>(row))) {
-    if (load<u32>(row) == NODES) mark(load<u32>(row + 8, at.N_NAME));
+    if (load<u32>(row) == NODES) mark(load<u32>(row + 8 - at.NODE_NEARER, at.N_NAME));
     else if (load<u32>(row) == FOLDED) mark(load<u32>(row, 4));
   }
   for (let id: u32 = 1; id < used; id++) if (names.dimensionOf(id) == at.DIMENSION_RUN) names.dropRun(id);
@@ -1092,7 +1122,7 @@ export function firstNode(): usize {
 }
 
 export function nextNode(row: usize): usize {
-  return toNode(row + 8 + at.NODE_STRIDE);
+  return toNode(row + 8 + at.NODE_BYTES);
 }
 
 function toNode(row: usize): usize {
@@ -1108,23 +1138,23 @@ function toNode(row: usize): usize {
 
 /** The nearest run at or above a merged node's parent, by name. */
 export function runNameAbove(row: usize): u32 {
-  let parent = load<u32>(row + 8, at.N_PARENT);
+  let parent = load<u32>(row + 8 - at.NODE_NEARER, at.N_PARENT);
   while (parent != 0) {
     const node = find(NODES, parent);
-    if (!(load<u32>(node, at.N_STATE) & at.STATE_SCOPE)) return load<u32>(node, at.N_NAME);
-    parent = load<u32>(node, at.N_PARENT);
+    if (!(load<u32>(node, at.N_STATE) & at.STATE_SCOPE)) return load<u32>(node - at.NODE_NEARER, at.N_NAME);
+    parent = load<u32>(node - at.NODE_NEARER, at.N_PARENT);
   }
   return 0;
 }
 
 /** The run that a merged node is booked to, by name. */
 export function runName(row: usize): u32 {
-  return load<u32>(row + 8, at.N_STATE) & at.STATE_SCOPE ? runNameAbove(row) : load<u32>(row + 8, at.N_NAME);
+  return load<u32>(row + 8, at.N_STATE) & at.STATE_SCOPE ? runNameAbove(row) : load<u32>(row + 8 - at.NODE_NEARER, at.N_NAME);
 }
 
 /** A merged node's tuple. */
 export function tupleOf(row: usize): usize {
-  return find(TUPLES, load<u32>(row + 8, at.N_TUPLE));
+  return find(TUPLES, load<u32>(row + 8 - at.NODE_NEARER, at.N_TUPLE));
 }
 
 /** First row of a section of all merged ledgers from `row` on; 0 when there is none. */

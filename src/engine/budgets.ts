@@ -8,7 +8,9 @@ import {
   FORM,
   HEADER,
   NODE,
-  NODE_STRIDE,
+  NODE_APART,
+  NODE_HALF,
+  nodeOffset,
   POSITION,
   POSITION_STRIDE,
 } from "./layout.js";
@@ -457,7 +459,7 @@ export class BudgetBook {
   /** Address of a run's own position in a budget of runs; of the shared one when it has none. */
   #ofRun(handle: number, run: number): number {
     const slot = this.#instance.exports.budgetSlot(handle);
-    const node = this.#instance.address("nodes") + (numeric(run) % 2 ** 24) * NODE_STRIDE;
+    const node = this.#instance.address("nodes") + nodeOffset(numeric(run) % 2 ** 24);
     const known =
       Number.isSafeInteger(run) &&
       run > 0 &&
@@ -466,7 +468,7 @@ export class BudgetBook {
       2 ** 26 + this.#word(node, NODE.generation) === run / 2 ** 26 - (run % 2 ** 24) / 2 ** 26 &&
       this.#word(node, NODE.generation) !== 0;
     if (!known) refuse(-1, "run", run);
-    let index = this.#word(node, NODE.positions);
+    let index = this.#word(node, NODE_APART + NODE_HALF.positions);
     while (index !== 0) {
       const position = this.#instance.address("positions") + index * POSITION_STRIDE;
       if (this.#word(position, POSITION.budget) === slot) return position;

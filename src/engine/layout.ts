@@ -82,18 +82,26 @@ export const TABLE = {
   classes: 21,
   buffer: 22,
 } as const;
-export const NODE = {
-  operations: 16,
-  errors: 20,
-  tuple: 24,
-  parent: 28,
-  experiment: 32,
-  name: 36,
-  positions: 40,
-  generation: 44,
-  state: 48,
+/** The half of a node that every record touches. */
+export const NODE = { operations: 16, generation: 20, state: 24 };
+/** Its other half. */
+export const NODE_HALF = {
+  errors: 0,
+  tuple: 4,
+  parent: 8,
+  experiment: 12,
+  name: 16,
+  positions: 20,
 };
-export const NODE_STRIDE = 64;
+/** Bytes from one half to the other: in memory, and in a row of a snapshot. */
+export const NODE_APART = 4096;
+export const NODE_APART_IN_ROW = 32;
+
+/** Bytes from the first node to this one: 128 halves fill a page, their others the page behind it. */
+export function nodeOffset(slot: number): number {
+  return (slot + (slot & ~127)) * 32;
+}
+
 export const TUPLE_STRIDE = 64;
 export const TUPLE_NAMES = 16;
 export const OPERATION_STRIDE = 32;

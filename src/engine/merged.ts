@@ -1,6 +1,15 @@
 // The ledgers of other engines that were merged in: rows as assembly/snapshot.ts describes them.
 import type { Instance } from "./instance.js";
-import { CALL_CELLS, HEADER, LATENCY_BUCKETS, NODE, SIZE_BUCKETS, STATE_SCOPE } from "./layout.js";
+import {
+  CALL_CELLS,
+  HEADER,
+  LATENCY_BUCKETS,
+  NODE,
+  NODE_APART_IN_ROW,
+  NODE_HALF,
+  SIZE_BUCKETS,
+  STATE_SCOPE,
+} from "./layout.js";
 
 const SECTION = { header: 1, cells: 6, measures: 7, nodes: 8, tuples: 9, folded: 15, ledger: 17 };
 const ROW_BYTES: Readonly<Record<number, number>> = {
@@ -76,22 +85,22 @@ export class MergedLedger {
   /** Name of the run that a node is booked to; 0 is none. */
   runAbove(node: number): number {
     const scope = (this.#word(node + NODE.state) & STATE_SCOPE) !== 0;
-    return scope ? this.parentRun(node) : this.#word(node + NODE.name);
+    return scope ? this.parentRun(node) : this.#half(node, NODE_HALF.name);
   }
 
   /** Name of the nearest run above a node; 0 is none. */
   parentRun(node: number): number {
     const nodes = this.#section(SECTION.nodes);
-    let above = nodes.get(this.#word(node + NODE.parent));
+    let above = nodes.get(this.#half(node, NODE_HALF.parent));
     while (above !== undefined && (this.#word(above + NODE.state) & STATE_SCOPE) !== 0) {
-      above = nodes.get(this.#word(above + NODE.parent));
+      above = nodes.get(this.#half(above, NODE_HALF.parent));
     }
-    return above === undefined ? 0 : this.#word(above + NODE.name);
+    return above === undefined ? 0 : this.#half(above, NODE_HALF.name);
   }
 
   /** Address of a node's tuple. */
   tupleOf(node: number): number {
-    return this.#section(SECTION.tuples).get(this.#word(node + NODE.tuple)) ?? 0;
+    return this.#section(SECTION.tuples).get(this.#half(node, NODE_HALF.tuple)) ?? 0;
   }
 
   #header(): number {
@@ -100,6 +109,10 @@ export class MergedLedger {
 
   #section(section: number): ReadonlyMap<number, number> {
     return this.#rows.get(section) ?? new Map();
+  }
+
+  #half(node: number, field: number): number {
+    return this.#word(node + NODE_APART_IN_ROW + field);
   }
 
   #word(at: number): number {

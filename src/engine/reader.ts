@@ -12,7 +12,10 @@ import {
   METER_STRIDE,
   NAME_STRIDE,
   NODE,
-  NODE_STRIDE,
+  NODE_APART,
+  NODE_APART_IN_ROW,
+  NODE_HALF,
+  nodeOffset,
   SIZE_BUCKETS,
   STANDING_NAMES,
   STATE_FAILED,
@@ -389,49 +392,50 @@ export class LedgerReader {
 
   /** A run that nothing needs any more, as it is before it is folded; undefined for a scope or a stub. */
   runOfSlot(slot: number): RunTotal | undefined {
-    const at = this.#instance.address("nodes") + slot * NODE_STRIDE;
+    const at = this.#instance.address("nodes") + nodeOffset(slot);
+    const half = at + NODE_APART;
     const state = this.#view.getUint32(at + NODE.state, true);
     if ((state & STATE_RUN) === 0 || (state & STATE_STUB) !== 0) return undefined;
-    const name = this.#view.getUint32(at + NODE.name, true);
+    const name = this.#view.getUint32(half + NODE_HALF.name, true);
     const folded = this.#amount(this.#instance.address("folded") + name * AMOUNT_STRIDE);
     const own = this.#amount(at) + folded;
     return {
-      ...this.#attributionOf(at, (parent) => this.#runAbove(parent)),
+      ...this.#attributionOf(state, half, (parent) => this.#runAbove(parent)),
       own,
       folded,
       inclusive: own,
       operations: this.#view.getUint32(at + NODE.operations, true),
-      errors: this.#view.getUint32(at + NODE.errors, true),
+      errors: this.#view.getUint32(half + NODE_HALF.errors, true),
     };
   }
 
   /** Name of the nearest run at or above a slot; 0 is none. */
   #runAbove(slot: number): number {
     const nodes = this.#instance.address("nodes");
-    let at = nodes + slot * NODE_STRIDE;
+    let at = nodes + nodeOffset(slot);
     let above = slot;
     while (above !== 0 && this.#view.getUint32(at + NODE.state, true) & STATE_SCOPE) {
-      above = this.#view.getUint32(at + NODE.parent, true);
-      at = nodes + above * NODE_STRIDE;
+      above = this.#view.getUint32(at + NODE_APART + NODE_HALF.parent, true);
+      at = nodes + nodeOffset(above);
     }
-    return above === 0 ? 0 : this.#view.getUint32(at + NODE.name, true);
+    return above === 0 ? 0 : this.#view.getUint32(at + NODE_APART + NODE_HALF.name, true);
   }
 
   #attributionOf(
-    at: number,
+    state: number,
+    half: number,
     runAbove: (parent: number) => number,
     tuple = this.#instance.address("tuples") +
-      this.#view.getUint32(at + NODE.tuple, true) * TUPLE_STRIDE,
+      this.#view.getUint32(half + NODE_HALF.tuple, true) * TUPLE_STRIDE,
   ) {
-    const word = (offset: number) => this.#view.getUint32(at + offset, true);
+    const word = (offset: number) => this.#view.getUint32(half + offset, true);
     const payer = (index: number) => this.#view.getUint32(tuple + TUPLE_NAMES + index * 4, true);
     const named = (key: string, id: number) => (id === 0 ? {} : { [key]: this.#name(id) });
-    const state = word(NODE.state);
-    const parent = word(NODE.parent);
+    const parent = word(NODE_HALF.parent);
     return {
-      runId: this.#name(word(NODE.name)),
+      runId: this.#name(word(NODE_HALF.name)),
       ...named("parentRunId", parent === 0 ? 0 : runAbove(parent)),
-      ...named("experiment", word(NODE.experiment)),
+      ...named("experiment", word(NODE_HALF.experiment)),
       ...named("team", payer(0)),
       ...named("project", payer(1)),
       ...named("customer", payer(2)),
@@ -460,11 +464,11 @@ export class LedgerReader {
     const runs = new Map<string, RunTotal>();
     const stubs = new Map<string, RunTotal>();
     const counts = new Map<string, { operations: number; errors: number }>();
-    const countOn = (name: string, at: number) => {
+    const countOn = (name: string, at: number, half: number) => {
       const before = counts.get(name) ?? { operations: 0, errors: 0 };
       counts.set(name, {
         operations: before.operations + this.#view.getUint32(at + NODE.operations, true),
-        errors: before.errors + this.#view.getUint32(at + NODE.errors, true),
+        errors: before.errors + this.#view.getUint32(half + NODE_HALF.errors, true),
       });
     };
     const note = (at: number, run: RunTotal) => {
@@ -477,25 +481,28 @@ export class LedgerReader {
     const empty = { own: 0n, folded: 0n, inclusive: 0n, operations: 0, errors: 0 };
     const foldedOf = new Map<string, bigint>();
     for (let slot = 1; slot <= count; slot++) {
-      const at = nodes + slot * NODE_STRIDE;
+      const at = nodes + nodeOffset(slot);
+      const half = at + NODE_APART;
       const state = this.#view.getUint32(at + NODE.state, true);
       if (state === 0) continue;
       const above = this.#runAbove(slot);
-      if (above !== 0) countOn(this.#name(above), at);
+      if (above !== 0) countOn(this.#name(above), at, half);
       if ((state & STATE_RUN) === 0) continue;
-      const run = this.#attributionOf(at, (parent) => this.#runAbove(parent));
+      const run = this.#attributionOf(state, half, (parent) => this.#runAbove(parent));
       note(at, { ...run, ...empty });
-      const name = this.#view.getUint32(at + NODE.name, true);
+      const name = this.#view.getUint32(half + NODE_HALF.name, true);
       add(foldedOf, run.runId, this.#amount(folded + name * AMOUNT_STRIDE));
     }
     for (const ledger of merged) {
       for (const [, at] of ledger.rows("nodes")) {
         const above = ledger.runAbove(at);
-        if (above !== 0) countOn(this.#name(above), at);
-        if ((this.#view.getUint32(at + NODE.state, true) & STATE_RUN) === 0) continue;
+        const half = at + NODE_APART_IN_ROW;
+        if (above !== 0) countOn(this.#name(above), at, half);
+        const state = this.#view.getUint32(at + NODE.state, true);
+        if ((state & STATE_RUN) === 0) continue;
         const tuple = ledger.tupleOf(at);
         note(at, {
-          ...this.#attributionOf(at, () => ledger.parentRun(at), tuple),
+          ...this.#attributionOf(state, half, () => ledger.parentRun(at), tuple),
           ...empty,
         });
       }

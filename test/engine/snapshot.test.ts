@@ -132,7 +132,7 @@ describe("a snapshot", () => {
   it.each([
     ["nothing", new Uint8Array()],
     ["text", new TextEncoder().encode("genops, but no snapshot at all, however long it may be")],
-    ["a future format", Uint8Array.from(makeRich().snapshot(), (byte, i) => (i === 16 ? 4 : byte))],
+    ["a future format", Uint8Array.from(makeRich().snapshot(), (byte, i) => (i === 16 ? 5 : byte))],
     ["what is no bytes", "snapshot" as unknown as Uint8Array],
     ["undefined", undefined as unknown as Uint8Array],
   ])("cannot be %s", (_, given) => {
