@@ -1,6 +1,6 @@
 // Runs of bytes: are they the same, what is their hash, and the index that finds them.
 
-const MIX: u64 = 0x9e3779b97f4a7c15;
+export const MIX: u64 = 0x9e3779b97f4a7c15;
 
 /** Are `length` bytes at both places the same? */
 export function same(a: usize, b: usize, length: u32): bool {

@@ -207,6 +207,11 @@ export function setStaticPrefix(length: i32): i32 {
 
 /** Operation of the `length` bytes "METHOD /path" at `address`; -1 for what is no MLflow route. */
 export function classify(address: usize, length: i32): i32 {
+  const found = routes.matchQuickly(address, length);
+  return found >= 0 ? found : classifyAny(address, length);
+}
+
+function classifyAny(address: usize, length: i32): i32 {
   if (!isMemory(address, length)) return routes.NO_ROUTE;
   const found = routes.match(address, length);
   if (found != routes.UNKNOWN_ROUTE) return found;

@@ -330,9 +330,11 @@ export let bufferBase: usize = 0;
  *  │ 16 parameter child u32 │ 20 rest child u32 │ 24 operations of five methods u16 │ 36 hash u32 */
 export const ROUTE_STRIDE: usize = 40;
 export const ROUTE_CAPACITY: u32 = 1024;
-/** Routes without parameters, found by the hash of their text: 0 end of the text u32 │ 4 its length u16, 6 operation u16
- *  │ 8 method and root u32. Their texts lie one behind the other, each behind a prefix. */
-export const LITERAL_STRIDE: usize = 16;
+/** Routes without parameters, found by the hash of their text (one cache line): 0 end of the text u32 │ 4 its length × 256
+ *  + root × 8 + method u32 │ 8 operation u32 │ 16 and 24 which bits of its last word but two and but three are the route's
+ *  │ 32 its last word, 40 the one before, 48 and 56 those before that. Their texts lie one behind the other, each behind
+ *  a prefix. */
+export const LITERAL_STRIDE: usize = 64;
 export const LITERAL_CAPACITY: u32 = 1024;
 export const LITERAL_BYTES: u32 = 16384;
 /** Free blocks of name bytes by their number of 16 bytes. */

@@ -1,6 +1,6 @@
 // Bytes of "METHOD /path" → operation: MLflow's prefixes, then the text of the whole route, then a trie of its segments.
 import { ascii } from "./ascii";
-import { mixed, same, zeros } from "./bytes";
+import { MIX, mixed, same, zeros } from "./bytes";
 import * as at from "./layout";
 
 /** One letter a base, in the order of their trie roots: MLflow's two API families, the artifact proxy, the server's root. */
@@ -47,6 +47,7 @@ function makeRoute(): u32 {
 /** Roots 1 to 4, one a base; 0 is no node. */
 export function start(): void {
   routes = 1 + BASE_COUNT;
+  measureQuick();
 }
 
 /** Where the segment that was hashed last ends: at a slash, or with the text. */
@@ -126,28 +127,44 @@ const LITERAL_ROOTS: u32 = 2;
 
 let textEnd: usize = 0;
 
-/** Hash of a route's text: its last sixteen bytes tell most from each other, and take as long whatever the text is. */
+/** Place of a route by its last sixteen bytes, which tell most from each other, and take as long whatever the text is. */
 @inline
-function hashOfText(key: u32, from: usize, end: usize): u32 {
-  const hash = mixed(((<u64>(end - from)) << 8) | key, load<u64>(end - 16));
+function placeOfText(meta: u32, last: u64, before: u64): u32 {
   // The upper bits know of every bit of the last word.
-  return <u32>(mixed(hash, load<u64>(end - 8)) >> 22);
+  return <u32>(((((before ^ meta) * MIX) ^ last) * MIX) >> 54);
 }
 
-/** Place of a route among the literal ones: the entry that has it, or an empty one. The text begins behind "/mlflow/". */
+@inline
+function literalOf(place: u32): usize {
+  return at.literalBase + <usize>(place & (at.LITERAL_CAPACITY - 1)) * at.LITERAL_STRIDE;
+}
+
+/** Length, root and method of a text in one word. */
+@inline
+function metaOf(length: u32, key: u32): u32 {
+  return (length << 8) | key;
+}
+
+/** The entry of a literal route, or an empty one. The text begins behind "/mlflow/". */
 function literalAt(key: u32, from: usize, end: usize): usize {
-  let place = hashOfText(key, from, end);
   const length = <u32>(end - from);
+  const meta = metaOf(length, key);
+  let place = placeOfText(meta, load<u64>(end - 8), load<u64>(end - 16));
   while (true) {
-    const entry = at.literalBase + <usize>(place & (at.LITERAL_CAPACITY - 1)) * at.LITERAL_STRIDE;
+    const entry = literalOf(place);
     const text = <usize>load<u32>(entry);
     if (text == 0) return entry;
     place++;
-    if (load<u16>(entry, 4) != length || load<u32>(entry, 8) != key) continue;
+    if (load<u32>(entry, 4) != meta) continue;
     let left = length;
     while (left >= 8 && load<u64>(end - left) == load<u64>(text - left)) left -= 8;
     if (left < 8 && load<u64>(end - 8) == load<u64>(text - 8)) return entry;
   }
+}
+
+/** The upper so many bytes of a word. */
+function upperBytes(count: i32): u64 {
+  return count <= 0 ? 0 : count >= 8 ? ~(<u64>0) : ~(<u64>0) << ((8 - count) << 3);
 }
 
 function addLiteral(method: u32, root: u32, prefix: usize, prefixChars: u32, route: usize, chars: u32, operation: u32): void {
@@ -166,9 +183,12 @@ function addLiteral(method: u32, root: u32, prefix: usize, prefixChars: u32, rou
   const key = (root << 3) | method;
   const entry = literalAt(key, from, end);
   store<u32>(entry, <u32>end);
-  store<u16>(entry, <u16>(end - from), 4);
-  store<u16>(entry, <u16>operation, 6);
-  store<u32>(entry, key, 8);
+  const length = <u32>(end - from);
+  store<u32>(entry, metaOf(length, key), 4);
+  store<u32>(entry, operation, 8);
+  store<u64>(entry, upperBytes(<i32>length - 16), 16);
+  store<u64>(entry, upperBytes(<i32>length - 24), 24);
+  for (let word: usize = 1; word <= 4; word++) store<u64>(entry + 24 + (word << 3), load<u64>(end - (word << 3)));
   textEnd = end;
 }
 
@@ -176,6 +196,7 @@ function addLiteral(method: u32, root: u32, prefix: usize, prefixChars: u32, rou
 export function setPrefix(address: usize, length: u32): void {
   prefixAddress = address;
   prefixLength = length;
+  measureQuick();
 }
 
 function sameSegment(entry: usize, segment: usize, length: u32): bool {
@@ -223,6 +244,7 @@ export function readsOnly(address: usize): bool {
 // Texts of eight bytes and less, as the words that they are in memory.
 const MLFLOW: u64 = 0x2f776f6c666c6d2f; // "/mlflow/"
 const API_2: u64 = 0x302e322f6970612f; // "/api/2.0"
+const POST_AP: u64 = 0x70612f2054534f50; // "POST /ap", then "i/2.0/ml"
 const API_3: u64 = 0x302e332f6970612f; // "/api/3.0"
 const AJAX: u64 = 0x70612d78616a612f; // "/ajax-ap", then
 const AJAX_2: u64 = 0x6c6d2f302e322f69; // "i/2.0/ml"
@@ -271,39 +293,41 @@ const U: u32 = 0x20545550; // "PUT "
 const A: u32 = 0x43544150; // "PATC", then "H "
 const D: u32 = 0x454c4544; // "DELE", then "TE "
 
-/**
- * Finds the operation of `length` bytes "METHOD /path[?query]". The calls that training makes are found here, without a
- * call; the longer way knows all there is.
- */
-@inline
-export function match(address: usize, length: u32): i32 {
-  const word = length >= 21 ? load<u32>(address) : 0;
-  const isPost = word == P;
-  if ((u32(isPost) | u32(word == G)) != 0 && prefixLength == 0) {
-    const path = address + 4 + usize(isPost);
-    if (load<u8>(path - 1) == 0x20 && load<u64>(path) == API_2 && load<u64>(path, 8) == MLFLOW) {
-      const end = address + length;
-      const key: u32 = (1 << 3) | u32(isPost);
-      const place = hashOfText(key, path + 16, end) & (at.LITERAL_CAPACITY - 1);
-      const entry = at.literalBase + <usize>place * at.LITERAL_STRIDE;
-      const left = <u32>(end - path) - 16;
-      if (load<u16>(entry, 4) == left && load<u32>(entry, 8) == key && left <= 32) {
-        const text = <usize>load<u32>(entry);
-        // All of it, with what both have before it, in four words of which some may be the same.
-        const third: usize = min(left + 16, 24);
-        const fourth: usize = min(left + 16, 32);
-        const other =
-          (load<u64>(end - 8) ^ load<u64>(text - 8)) | (load<u64>(end - 16) ^ load<u64>(text - 16)) |
-          (load<u64>(end - third) ^ load<u64>(text - third)) | (load<u64>(end - fourth) ^ load<u64>(text - fourth));
-        if (other == 0) return load<u16>(entry, 6);
-      }
-    }
-  }
-  return matchAny(address, length);
+/** "POST /api/2.0/mlflow/" is so long. */
+const QUICK_BYTES_MIN: u32 = 21;
+/** And so much of a route is looked at. */
+const QUICK_ROUTE_MAX: u32 = 32;
+const POST_KEY: u32 = (1 << 3) | 1;
+/** How far from the header a request may begin to be looked at quickly: not at all behind a static prefix. */
+let quickSpan: usize = 0;
+
+function measureQuick(): void {
+  quickSpan = prefixLength == 0 ? (<usize>memory.size() << 16) - at.header - 64 : 0;
 }
 
-/** The longer way. */
-function matchAny(address: usize, length: u32): i32 {
+/**
+ * Operation of a POST to a literal route of the first API family, as nearly all calls of a training are; NO_ROUTE for
+ * all else. It calls nothing, and leaves at once for what it does not know.
+ */
+@inline
+export function matchQuickly(address: usize, length: u32): i32 {
+  const left = length - QUICK_BYTES_MIN;
+  if (left > QUICK_ROUTE_MAX || address - at.header >= quickSpan) return NO_ROUTE;
+  if (((load<u64>(address) ^ POST_AP) | (load<u64>(address, 8) ^ AJAX_2) | (load<u64>(address, 13) ^ MLFLOW)) != 0) return NO_ROUTE;
+  const end = address + length;
+  const meta = metaOf(left, POST_KEY);
+  const last = load<u64>(end - 8);
+  const before = load<u64>(end - 16);
+  const entry = literalOf(placeOfText(meta, last, before));
+  const other =
+    (last ^ load<u64>(entry, 32)) | (before ^ load<u64>(entry, 40)) |
+    ((load<u64>(end - 24) ^ load<u64>(entry, 48)) & load<u64>(entry, 16)) |
+    ((load<u64>(end - 32) ^ load<u64>(entry, 56)) & load<u64>(entry, 24)) | <u64>(meta ^ load<u32>(entry, 4));
+  return other == 0 ? load<i32>(entry, 8) : NO_ROUTE;
+}
+
+/** Finds the operation of `length` bytes "METHOD /path[?query]". */
+export function match(address: usize, length: u32): i32 {
   let end = address + length;
   if (length < 5) return NO_ROUTE;
   const word = load<u32>(address);
@@ -342,7 +366,7 @@ function matchAny(address: usize, length: u32): i32 {
 function literal(method: u32, from: usize, end: usize): i32 {
   if (from == 0 || root > LITERAL_ROOTS) return NO_ROUTE;
   const entry = literalAt((root << 3) | method, from, end);
-  return load<u32>(entry) != 0 ? <i32>load<u16>(entry, 6) : NO_ROUTE;
+  return load<u32>(entry) != 0 ? load<i32>(entry, 8) : NO_ROUTE;
 }
 
 /** What is no literal route as it stands: it has a query or parameters, or is of the server's own root, or of none. */
