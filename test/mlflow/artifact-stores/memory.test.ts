@@ -8,12 +8,14 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { temporaryFolder } from "../../adapter/workplace.js";
 import {
   type Cloud,
+  preparePythonClouds,
   requiresClouds,
   startAzure,
   startGoogle,
   startS3,
 } from "../../support/clouds.js";
 import { INSTALL_TIMEOUT_MS } from "../../support/install-once.js";
+import { startMlflowServer } from "../../support/mlflow-server.js";
 import { neutralEnvironment } from "../../support/python.js";
 import { requiresMlflow } from "../../support/requires-mlflow.js";
 
@@ -54,15 +56,23 @@ async function largeFile(path: string): Promise<void> {
   await file.close();
 }
 
-async function carry(trackingUri: string | undefined, cloud?: Cloud): Promise<void> {
+interface Carriage {
+  /** A folder when left out. */
+  readonly trackingUri?: string;
+  /** Where a folder's runs keep their artifacts; beside them when left out. */
+  readonly artifactLocation?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+async function carry({ trackingUri, artifactLocation, environment }: Carriage): Promise<void> {
   const work = await temporaryFolder();
   const file = join(work, "large.bin");
   await largeFile(file);
   const tracking = trackingUri ?? join(work, "mlruns");
   const { stdout } = await execute(
     process.execPath,
-    [program, tracking, cloud?.freshUri() ?? "", file, join(work, "back")],
-    { env: { ...neutralEnvironment(), ...cloud?.environment } },
+    [program, tracking, artifactLocation ?? "", file, join(work, "back")],
+    { env: { ...neutralEnvironment(), ...environment } },
   );
   const { peakBytes, upMs, downMs, isSame } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
   console.log(
@@ -75,35 +85,67 @@ async function carry(trackingUri: string | undefined, cloud?: Cloud): Promise<vo
 const MINUTES = 10 * 60_000;
 
 describe(`a file of ${SIZE_MIB} MiB`, () => {
+  it("goes to a local folder in constant memory", () => carry({}), MINUTES);
+
   it.runIf(requiresMlflow())(
     "goes through a server in constant memory",
     async () => {
-      await carry(inject("mlflowServerUri") as string);
+      await carry({ trackingUri: inject("mlflowServerUri") as string });
     },
     MINUTES,
   );
 
+  it.runIf(requiresMlflow() && requiresClouds())(
+    "goes past a server, in the parts that it offers, in constant memory",
+    () => withCloud(startS3, carryInParts),
+    INSTALL_TIMEOUT_MS,
+  );
   it.runIf(requiresClouds())(
     "goes to S3 in constant memory",
-    () => withCloud(startS3),
+    () => withCloud(startS3, carryDirectly),
     INSTALL_TIMEOUT_MS,
   );
   it.runIf(requiresClouds())(
     "goes to Azure in constant memory",
-    () => withCloud(startAzure),
+    () => withCloud(startAzure, carryDirectly),
     INSTALL_TIMEOUT_MS,
   );
   it.runIf(requiresClouds())(
     "goes to Google in constant memory",
-    () => withCloud(startGoogle),
+    () => withCloud(startGoogle, carryDirectly),
     INSTALL_TIMEOUT_MS,
   );
 });
 
-async function withCloud(start: () => Promise<Cloud>): Promise<void> {
+function carryDirectly(cloud: Cloud): Promise<void> {
+  return carry({ artifactLocation: cloud.freshUri(), environment: cloud.environment });
+}
+
+async function carryInParts(cloud: Cloud): Promise<void> {
+  const python = await preparePythonClouds(inject("pythonPath") as string);
+  const { environment } = cloud;
+  const server = await startMlflowServer(python, { destination: cloud.freshUri(), environment });
+  try {
+    await carry({
+      trackingUri: server.uri,
+      // The file is below the size from which a server's parts are taken.
+      environment: {
+        MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD: "true",
+        MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE: String(16 * MIB),
+      },
+    });
+  } finally {
+    await server.stop();
+  }
+}
+
+async function withCloud(
+  start: () => Promise<Cloud>,
+  work: (cloud: Cloud) => Promise<void>,
+): Promise<void> {
   const cloud = await start();
   try {
-    await carry(undefined, cloud);
+    await work(cloud);
   } finally {
     await cloud.stop();
   }
