@@ -4,7 +4,7 @@ import { checkTransfer } from "./artifact-stores/download.js";
 import { type ArtifactContext, downloadPlace, runPlace } from "./artifact-stores/read.js";
 import { isSynchronous, loggingQueue } from "./async-logging.js";
 import { ModelLoggingClient } from "./client/model-logging.js";
-import { type ArtifactInfo, type Dataset, numberFromMessage } from "./entities.js";
+import { type ArtifactInfo, artifactFromMessage, type Dataset } from "./entities.js";
 import { MlflowError } from "./errors.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { DONE, type RunOperations } from "./logging-queue.js";
@@ -265,11 +265,7 @@ export class MlflowClient extends ModelLoggingClient {
         path,
         page_token: pageToken,
       });
-      for (const file of files) {
-        const isDirectory = file.is_dir === true;
-        const sizeBytes = isDirectory ? undefined : numberFromMessage(file.file_size);
-        found.push({ path: file.path, isDirectory, sizeBytes });
-      }
+      found.push(...files.map(artifactFromMessage));
       pageToken = next_page_token === "" ? undefined : next_page_token;
     } while (pageToken !== undefined);
     return found;

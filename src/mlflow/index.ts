@@ -21,7 +21,8 @@ export type {
 export type { RegisterModelOptions, ResolvedModel } from "./client/model-uris.js";
 export type { CreateModelVersionOptions } from "./client/model-versions.js";
 export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
-export type { RegistrySearchOptions, SearchOptions, ViewType } from "./client/requests.js";
+export type { RegistrySearchOptions } from "./client/registry-requests.js";
+export type { SearchOptions, ViewType } from "./client/requests.js";
 export type { CreateRunOptions } from "./client/runs.js";
 export { type LoadTableOptions, MlflowClient } from "./client.js";
 export type { ConnectionOptions, RequestHeaders } from "./connection.js";

@@ -17,17 +17,18 @@ import {
   checkRunId,
   checkTagKey,
   type LoggableValue,
-  modelVersionNumber,
-  registryTagValue,
+  STAGES,
 } from "../validation.js";
 import { type CreateRegisteredModelOptions, RegisteredModelClient } from "./registered-models.js";
 import {
-  checkText,
-  eachOf,
+  descriptionRequest,
   type RegistrySearchOptions,
   registrySearchRequest,
-  tagsWith,
-} from "./requests.js";
+  registryTag,
+  registryTags,
+  versionRequest,
+} from "./registry-requests.js";
+import { checkText, eachOf } from "./requests.js";
 
 export interface CreateModelVersionOptions extends CreateRegisteredModelOptions {
   readonly runId?: string | undefined;
@@ -41,9 +42,6 @@ export interface CreateModelVersionOptions extends CreateRegisteredModelOptions 
 const DEFAULT_WAIT_MS = 300_000;
 const FIRST_POLL_MS = 250;
 const LAST_POLL_MS = 3000;
-/** Most versions of one page that are asked for; MLflow's server allows 200000. */
-const MAX_VERSIONS_PER_PAGE = 1000;
-const STAGES = ["None", "Staging", "Production", "Archived"] as const;
 
 export function checkSource(source: unknown): asserts source is string {
   if (typeof source !== "string" || source.trim() === "") {
@@ -83,7 +81,7 @@ export class ModelVersionClient extends RegisteredModelClient {
       run_link: runLink,
       model_id: modelId,
       description,
-      tags: tagsWith(registryTagValue, tags),
+      tags: registryTags(tags),
     });
     return this.#whenReady(modelVersionFromMessage(model_version), awaitCreationForMs);
   }
@@ -115,8 +113,7 @@ export class ModelVersionClient extends RegisteredModelClient {
 
   /** URI of the folder that holds a version's files. */
   async getModelVersionDownloadUri(name: string, version: string | number): Promise<string> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     const { artifact_uri } = await callStore(
       this.registry,
       spec.getModelVersionDownloadUri,
@@ -130,7 +127,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     const {
       order_by = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"],
       ...rest
-    } = registrySearchRequest(options, MAX_VERSIONS_PER_PAGE);
+    } = registrySearchRequest(options);
     const { model_versions = [], next_page_token } = await callStore(
       this.registry,
       spec.searchModelVersions,
@@ -152,8 +149,7 @@ export class ModelVersionClient extends RegisteredModelClient {
   }
 
   async getModelVersion(name: string, version: string | number): Promise<ModelVersion> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     const { model_version } = await callStore(this.registry, spec.getModelVersion, request);
     return modelVersionFromMessage(model_version);
   }
@@ -163,20 +159,16 @@ export class ModelVersionClient extends RegisteredModelClient {
     version: string | number,
     changes: { readonly description: string },
   ): Promise<ModelVersion> {
-    checkModelName(name);
-    checkOptions("updateModelVersion", changes, ["description"]);
-    const { description } = changes;
-    if (typeof description !== "string") {
-      throw invalidParameter("description", description, "pass a text.");
-    }
-    const request = { name, version: modelVersionNumber(version), description };
+    const request = {
+      ...versionRequest(name, version),
+      ...descriptionRequest("updateModelVersion", changes),
+    };
     const { model_version } = await callStore(this.registry, spec.updateModelVersion, request);
     return modelVersionFromMessage(model_version);
   }
 
   async deleteModelVersion(name: string, version: string | number): Promise<void> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     await callStore(this.registry, spec.deleteModelVersion, request);
   }
 
@@ -187,7 +179,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     stage: string,
     options: { readonly archiveExistingVersions?: boolean | undefined } = {},
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    const request = versionRequest(name, version);
     checkOptions("transitionModelVersionStage", options, ["archiveExistingVersions"]);
     const { archiveExistingVersions = false } = options;
     if (typeof archiveExistingVersions !== "boolean") {
@@ -203,8 +195,7 @@ export class ModelVersionClient extends RegisteredModelClient {
       );
     }
     const { model_version } = await callStore(this.registry, spec.transitionModelVersionStage, {
-      name,
-      version: modelVersionNumber(version),
+      ...request,
       stage: canonical,
       archive_existing_versions: archiveExistingVersions,
     });
@@ -217,18 +208,14 @@ export class ModelVersionClient extends RegisteredModelClient {
     key: string,
     value: LoggableValue,
   ): Promise<void> {
-    checkModelName(name);
-    checkTagKey(key);
-    const number = modelVersionNumber(version);
-    const request = { name, version: number, key, value: registryTagValue(key, value) };
+    const request = { ...versionRequest(name, version), ...registryTag(key, value) };
     await callStore(this.registry, spec.setModelVersionTag, request);
   }
 
   /** To delete a tag that is not there is no error. */
   async deleteModelVersionTag(name: string, version: string | number, key: string): Promise<void> {
-    checkModelName(name);
     checkTagKey(key);
-    const request = { name, version: modelVersionNumber(version), key };
+    const request = { ...versionRequest(name, version), key };
     await callStore(this.registry, spec.deleteModelVersionTag, request);
   }
 }
