@@ -1,5 +1,4 @@
 // A store behind an MLflow server: its REST interface over fetch.
-import { environmentVariable } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import {
   type ConnectionOptions,
@@ -26,6 +25,7 @@ import { delayBeforeRetry, type Failure, leavesDoubt } from "./retry.js";
 import { type Endpoint, type Repeatable, uploadArtifact } from "./spec.js";
 import type { ArtifactContent, Store } from "./stores.js";
 import { transportTo } from "./transport.js";
+import { workspaceInForce } from "./workspace.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
 const answered = new Set<string>();
@@ -263,7 +263,7 @@ export class RestStore implements Store {
 
   /** Names in lower case, so that what the client itself sends replaces what was given. */
   async #headers(route: string): Promise<Record<string, string>> {
-    const { workspace = environmentVariable("MLFLOW_WORKSPACE") } = this.#connection;
+    const { workspace = workspaceInForce() } = this.#connection;
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(await this.#customHeaders())) {
       headers[name.toLowerCase()] = value;

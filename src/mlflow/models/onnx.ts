@@ -1,15 +1,18 @@
 // The ONNX flavour: a model that Python's MLflow loads, and predicts with.
 // Source: mlflow/onnx/__init__.py (3.17).
+import { downloadBytes } from "../artifact-functions.js";
 import {
   LOG_MODEL_OPTIONS,
   type LogModelOptions,
   type ModelInfo,
 } from "../client/model-logging.js";
 import { invalidParameter } from "../errors.js";
-import { logModel as logGenericModel } from "../fluent/models.js";
+import { getModelInfo, logModel as logGenericModel } from "../fluent/models.js";
+import { joinUri } from "../stores.js";
 import { checkOptions } from "../validation.js";
 import type { Flavors } from "./mlmodel.js";
 import { modelFile, modelFilesOf } from "./model-files.js";
+import { flavorOf } from "./model-info.js";
 import { pythonEnvironment } from "./python-environment.js";
 
 export interface LogOnnxModelOptions extends Omit<LogModelOptions, "flavors"> {
@@ -34,6 +37,16 @@ function flavorsWith(providers: readonly string[], environment: object): Flavors
     onnx: { code: null, data: DATA_FILE, onnx_session_options: null, providers },
     python_function: { ...environment, data: DATA_FILE, loader_module: "mlflow.onnx" },
   };
+}
+
+/**
+ * The bytes of an ONNX model, for `InferenceSession.create` of onnxruntime-node or -web: of `runs:/…`,
+ * `models:/…`, or the place of its folder. Rejects with `INVALID_PARAMETER_VALUE` for another flavour.
+ */
+export async function loadModel(modelUri: string): Promise<Uint8Array<ArrayBuffer>> {
+  const info = await getModelInfo(modelUri);
+  const { data = DATA_FILE } = flavorOf(info, "onnx");
+  return downloadBytes(joinUri(info.artifactUri, String(data)));
 }
 
 /**

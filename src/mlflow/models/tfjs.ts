@@ -1,15 +1,18 @@
 // The TensorFlow.js flavour: a model as `model.json` with its weights, which `tf.loadLayersModel` reads.
 // Source: the format of `tf.io` in @tensorflow/tfjs-core 4.
+import { downloadBytes, loadDict } from "../artifact-functions.js";
 import {
   LOG_MODEL_OPTIONS,
   type LogModelOptions,
   type ModelInfo,
 } from "../client/model-logging.js";
 import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
-import { logModel as logGenericModel } from "../fluent/models.js";
+import { getModelInfo, logModel as logGenericModel } from "../fluent/models.js";
+import { joinUri } from "../stores.js";
 import { checkOptions } from "../validation.js";
 import type { Flavors } from "./mlmodel.js";
 import { type ModelFile, type ModelSource, modelFilesOf } from "./model-files.js";
+import { flavorOf } from "./model-info.js";
 
 export interface LogTfjsModelOptions extends Omit<LogModelOptions, "flavors"> {}
 
@@ -128,4 +131,49 @@ export async function logModel(
   }
   const files: ModelSource = isModel(model) ? await tfjsFilesOf(model) : await filesOfFolder(model);
   return logGenericModel(files, { ...options, flavors: TFJS_FLAVORS });
+}
+
+/** The part of `@tensorflow/tfjs` that loads a model. */
+export interface TfjsLoader<Layers, Graph> {
+  loadLayersModel(handler: never): Promise<Layers>;
+  loadGraphModel?(handler: never): Promise<Graph>;
+}
+
+/** Where a `model.json` says that its weights are: files beside it, in their order. */
+interface WeightsGroup {
+  readonly paths: readonly string[];
+  readonly weights: readonly unknown[];
+}
+
+/**
+ * Loads a model with the `tf` that is given: of `runs:/…`, `models:/…`, or the place of its folder. The
+ * weights are kept in memory. Rejects with `INVALID_PARAMETER_VALUE` for another flavour.
+ */
+export async function loadModel<Layers, Graph = never>(
+  modelUri: string,
+  tf: TfjsLoader<Layers, Graph>,
+): Promise<Layers | Graph> {
+  if (typeof tf?.loadLayersModel !== "function") {
+    throw invalidParameter("tf", tf, "pass the module @tensorflow/tfjs.");
+  }
+  const info = await getModelInfo(modelUri);
+  const { model_file: file = `${FOLDER}/${MODEL_FILE}` } = flavorOf(info, "tfjs");
+  const modelFile = joinUri(info.artifactUri, String(file));
+  const { weightsManifest = [], ...json } = await loadDict(modelFile);
+  const groups = weightsManifest as readonly WeightsGroup[];
+  const folder = modelFile.slice(0, modelFile.lastIndexOf("/"));
+  const parts: ArrayBuffer[] = [];
+  for (const path of groups.flatMap(({ paths }) => paths)) {
+    parts.push((await downloadBytes(joinUri(folder, path))).buffer);
+  }
+  const artifacts = {
+    ...json,
+    weightSpecs: groups.flatMap(({ weights }) => weights),
+    weightData: bytesOf(parts).buffer,
+  };
+  const handler = { load: async () => artifacts } as never;
+  const isGraph = json.format === "graph-model" && tf.loadGraphModel !== undefined;
+  return isGraph
+    ? (tf.loadGraphModel as (from: never) => Promise<Graph>)(handler)
+    : tf.loadLayersModel(handler);
 }

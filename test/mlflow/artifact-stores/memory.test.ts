@@ -23,6 +23,8 @@ const execute = promisify(execFile);
 const MIB = 1024 ** 2;
 /** MiB; `GENOPS_TEST_LARGE_FILE_MIB=2048` is what `npm run test:large` asks for. */
 const SIZE_MIB = Number(process.env.GENOPS_TEST_LARGE_FILE_MIB ?? 256);
+/** The server of Google's API keeps a file in memory, and copies all of it for each chunk that comes. */
+const MOST_FOR_GOOGLE_MIB = 512;
 /** Node alone takes some 70 MiB, an SDK another 30. */
 const MOST_MIB = 200;
 
@@ -47,10 +49,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Sparse, with bytes of its own in every part of it. */
-async function largeFile(path: string): Promise<void> {
+async function largeFile(path: string, sizeMib: number): Promise<void> {
   const file = await open(path, "w");
-  await file.truncate(SIZE_MIB * MIB);
-  for (let at = 0; at < SIZE_MIB; at += 4) {
+  await file.truncate(sizeMib * MIB);
+  for (let at = 0; at < sizeMib; at += 4) {
     await file.write(`part at ${at}`, at * MIB + (at % 97));
   }
   await file.close();
@@ -62,12 +64,18 @@ interface Carriage {
   /** Where a folder's runs keep their artifacts; beside them when left out. */
   readonly artifactLocation?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly sizeMib?: number;
 }
 
-async function carry({ trackingUri, artifactLocation, environment }: Carriage): Promise<void> {
+async function carry({
+  trackingUri,
+  artifactLocation,
+  environment,
+  sizeMib = SIZE_MIB,
+}: Carriage): Promise<void> {
   const work = await temporaryFolder();
   const file = join(work, "large.bin");
-  await largeFile(file);
+  await largeFile(file, sizeMib);
   const tracking = trackingUri ?? join(work, "mlruns");
   const { stdout } = await execute(
     process.execPath,
@@ -76,7 +84,7 @@ async function carry({ trackingUri, artifactLocation, environment }: Carriage): 
   );
   const { peakBytes, upMs, downMs, isSame } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
   console.log(
-    `${SIZE_MIB} MiB: up ${(upMs / 1000).toFixed(1)} s, down ${(downMs / 1000).toFixed(1)} s, peak ${Math.round(peakBytes / MIB)} MiB`,
+    `${sizeMib} MiB: up ${(upMs / 1000).toFixed(1)} s, down ${(downMs / 1000).toFixed(1)} s, peak ${Math.round(peakBytes / MIB)} MiB`,
   );
   expect(isSame).toBe(true);
   expect(peakBytes / MIB).toBeLessThan(MOST_MIB);
@@ -112,13 +120,17 @@ describe(`a file of ${SIZE_MIB} MiB`, () => {
   );
   it.runIf(requiresClouds())(
     "goes to Google in constant memory",
-    () => withCloud(startGoogle, carryDirectly),
+    () =>
+      withCloud(startGoogle, (cloud) =>
+        carryDirectly(cloud, Math.min(SIZE_MIB, MOST_FOR_GOOGLE_MIB)),
+      ),
     INSTALL_TIMEOUT_MS,
   );
 });
 
-function carryDirectly(cloud: Cloud): Promise<void> {
-  return carry({ artifactLocation: cloud.freshUri(), environment: cloud.environment });
+function carryDirectly(cloud: Cloud, sizeMib = SIZE_MIB): Promise<void> {
+  const { environment } = cloud;
+  return carry({ artifactLocation: cloud.freshUri(), environment, sizeMib });
 }
 
 async function carryInParts(cloud: Cloud): Promise<void> {
