@@ -94,6 +94,28 @@ describe("a client says who it is", () => {
     expect(own).toMatchObject({ "x-mlflow-workspace": "team-b" });
   });
 
+  it("with the workspace that the program has set, and its own experiments", async () => {
+    onTestFinished(() => mlflow.setWorkspace(undefined));
+    vi.stubEnv("MLFLOW_WORKSPACE", "team-a");
+    mlflow.setWorkspace("team-c");
+    expect(await headersOf()).toMatchObject({ "x-mlflow-workspace": "team-c" });
+    const own = await headersOf({ workspace: "team-b" });
+    expect(own).toMatchObject({ "x-mlflow-workspace": "team-b" });
+    const server = await faultyServer(({ headers }) => ({
+      status: 200,
+      body: JSON.stringify({
+        experiment: { experiment_id: headers["x-mlflow-workspace"], name: "shared" },
+      }),
+    }));
+    const client = new mlflow.MlflowClient({ trackingUri: server.uri });
+    expect(await client.findOrCreateExperiment("shared")).toBe("team-c");
+    mlflow.setWorkspace(undefined);
+    expect(await client.findOrCreateExperiment("shared")).toBe("team-a");
+    for (const name of ["A", "-a", "a", "api", "a_b", "a".repeat(64)]) {
+      expect(() => mlflow.setWorkspace(name)).toThrow("Invalid value");
+    }
+  });
+
   it.runIf(requiresMlflow())("with a workspace that a real server has not", async () => {
     const trackingUri = inject("mlflowServerUri") as string;
     const client = new mlflow.MlflowClient({ trackingUri, workspace: "nowhere" });

@@ -479,3 +479,14 @@ describe("the store of a run", () => {
     expect(stored.info.status).toBe("FINISHED");
   });
 });
+
+it("a program may ask whether anybody has said where to track", async () => {
+  vi.resetModules();
+  const fresh: typeof mlflow = await import("../../src/mlflow/node.js");
+  expect(fresh.isTrackingUriSet()).toBe(false);
+  vi.stubEnv("MLFLOW_TRACKING_URI", "http://localhost:5000");
+  expect(fresh.isTrackingUriSet()).toBe(true);
+  vi.unstubAllEnvs();
+  fresh.setTrackingUri("http://localhost:5001");
+  expect(fresh.isTrackingUriSet()).toBe(true);
+});
