@@ -137,6 +137,7 @@ export class RestStore implements Store {
       status: response.status,
       text: await response.text(),
       retryAfter: response.headers.get("retry-after"),
+      serverDate: response.headers.get("date"),
       location: response.headers.get("location"),
       inDoubt: false,
     };
@@ -175,7 +176,8 @@ export class RestStore implements Store {
       } else {
         answered.add(this.uri);
         if (outcome.status === 200) return outcome;
-        failure = { kind: "status", status: outcome.status, retryAfter: outcome.retryAfter };
+        const { status, retryAfter, serverDate }: Answer = outcome;
+        failure = { kind: "status", status, retryAfter, serverDate };
       }
       const delay = delayBeforeRetry(failure, attempt, repeatable, settings);
       if (delay === undefined) {
@@ -235,6 +237,7 @@ export class RestStore implements Store {
         status: response.status,
         text: await response.text(),
         retryAfter: response.headers.get("retry-after"),
+        serverDate: response.headers.get("date"),
         location: response.headers.get("location"),
       };
     } catch (error) {

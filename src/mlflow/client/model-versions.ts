@@ -89,17 +89,18 @@ export class ModelVersionClient extends RegisteredModelClient {
   async #whenReady(created: ModelVersion, waitMs: number): Promise<ModelVersion> {
     let found = created;
     const { name, version } = created;
-    const deadline = Date.now() + waitMs;
+    // A clock that is set while we wait makes it neither longer nor shorter.
+    const deadline = performance.now() + waitMs;
     let pause = FIRST_POLL_MS;
     // Whoever does not want to wait takes it as it is.
     while (found.status === "PENDING_REGISTRATION" && waitMs > 0) {
-      if (Date.now() >= deadline) {
+      if (performance.now() >= deadline) {
         throw new MlflowError(
           "TIMEOUT",
           `Version ${version} of model '${name}' was not READY within ${waitMs} ms. It may become so: ask getModelVersion, or allow more with awaitCreationForMs.`,
         );
       }
-      const wait = Math.min(pause, Math.max(0, deadline - Date.now()));
+      const wait = Math.min(pause, Math.max(0, deadline - performance.now()));
       await new Promise((resolve) => setTimeout(resolve, wait));
       pause = Math.min(pause * 2, LAST_POLL_MS);
       found = await this.getModelVersion(name, version);
