@@ -275,7 +275,7 @@ export class RestStore implements Store {
     if (workspace !== undefined && !route.includes("/mlflow/workspaces")) {
       headers["x-mlflow-workspace"] = workspace;
     }
-    const identity = authorization(this.#connection, this.#credentials);
+    const identity = await authorization(this.#connection, this.#credentials, this.settings);
     if (identity !== undefined) headers.authorization = identity;
     return headers;
   }
