@@ -446,6 +446,24 @@ onEachStore(() => {
       const found = await mlflow.searchExperiments({ filterString });
       expect(found.map(({ name }) => name)).toEqual([experimentName]);
     });
+
+    it("looks in every experiment that is not deleted, when told so", async () => {
+      const mark = uniqueName("mark");
+      const names = [uniqueName("one"), uniqueName("two"), uniqueName("gone")];
+      for (const experimentName of names) {
+        await mlflow.withRun({ experimentName, tags: { mark } }, () => {});
+      }
+      const gone = await mlflow.getExperimentByName(names[2] as string);
+      await mlflow.deleteExperiment(gone?.experimentId as string);
+      const search = { searchAllExperiments: true, filterString: `tags.mark = '${mark}'` };
+      expect(await mlflow.searchRuns(search)).toHaveLength(2);
+      const seen: string[] = [];
+      for await (const { info } of mlflow.searchRunsIterator(search)) seen.push(info.experimentId);
+      expect(new Set(seen).size).toBe(2);
+      await expect(mlflow.searchRuns({ ...search, experimentNames: names })).rejects.toMatchObject({
+        code: "INVALID_PARAMETER_VALUE",
+      });
+    });
   });
 });
 
