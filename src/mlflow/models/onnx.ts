@@ -7,12 +7,11 @@ import {
   type ModelInfo,
 } from "../client/model-logging.js";
 import { invalidParameter } from "../errors.js";
-import { getModelInfo, logModel as logGenericModel } from "../fluent/models.js";
-import { joinUri } from "../stores.js";
+import { logModel as logGenericModel } from "../fluent/models.js";
 import { checkOptions } from "../validation.js";
+import { flavorFile } from "./flavor-files.js";
 import type { Flavors } from "./mlmodel.js";
 import { modelFile, modelFilesOf } from "./model-files.js";
-import { flavorOf } from "./model-info.js";
 import { pythonEnvironment } from "./python-environment.js";
 
 export interface LogOnnxModelOptions extends Omit<LogModelOptions, "flavors"> {
@@ -44,9 +43,7 @@ function flavorsWith(providers: readonly string[], environment: object): Flavors
  * `models:/…`, or the place of its folder. Rejects with `INVALID_PARAMETER_VALUE` for another flavour.
  */
 export async function loadModel(modelUri: string): Promise<Uint8Array<ArrayBuffer>> {
-  const info = await getModelInfo(modelUri);
-  const { data = DATA_FILE } = flavorOf(info, "onnx");
-  return downloadBytes(joinUri(info.artifactUri, String(data)));
+  return downloadBytes(await flavorFile(modelUri, "onnx", "data", DATA_FILE));
 }
 
 /**

@@ -7,12 +7,12 @@ import {
   type ModelInfo,
 } from "../client/model-logging.js";
 import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
-import { getModelInfo, logModel as logGenericModel } from "../fluent/models.js";
+import { logModel as logGenericModel } from "../fluent/models.js";
 import { joinUri } from "../stores.js";
 import { checkOptions } from "../validation.js";
+import { flavorFile } from "./flavor-files.js";
 import type { Flavors } from "./mlmodel.js";
 import { type ModelFile, type ModelSource, modelFilesOf } from "./model-files.js";
-import { flavorOf } from "./model-info.js";
 
 export interface LogTfjsModelOptions extends Omit<LogModelOptions, "flavors"> {}
 
@@ -156,9 +156,8 @@ export async function loadModel<Layers, Graph = never>(
   if (typeof tf?.loadLayersModel !== "function") {
     throw invalidParameter("tf", tf, "pass the module @tensorflow/tfjs.");
   }
-  const info = await getModelInfo(modelUri);
-  const { model_file: file = `${FOLDER}/${MODEL_FILE}` } = flavorOf(info, "tfjs");
-  const modelFile = joinUri(info.artifactUri, String(file));
+  const usual = `${FOLDER}/${MODEL_FILE}`;
+  const modelFile = await flavorFile(modelUri, "tfjs", "model_file", usual);
   const { weightsManifest = [], ...json } = await loadDict(modelFile);
   const groups = weightsManifest as readonly WeightsGroup[];
   const folder = modelFile.slice(0, modelFile.lastIndexOf("/"));
