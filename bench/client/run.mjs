@@ -17,6 +17,7 @@ to a real MLflow server (installed once, as for the tests), and prints a table.
 
   --metrics <n>   metrics to log: 1000 unless given
   --rounds <n>    times each client does it, of which the median counts: 3 unless given
+  --only <names>  the clients whose names begin so, such as genops,npm; all unless given
   --json          the result for machines
   --help          this text`;
 
@@ -33,6 +34,7 @@ function readOptions(args) {
       options: {
         metrics: { type: "string", default: "1000" },
         rounds: { type: "string", default: "3" },
+        only: { type: "string", default: "" },
         json: { type: "boolean" },
         help: { type: "boolean" },
       },
@@ -54,7 +56,15 @@ function metricFunctions(folder, name) {
   return Object.keys(exported).filter((key) => /log_?metric/i.test(key));
 }
 
-async function contenders(support, python) {
+async function contenders(support, python, only) {
+  const all = await allContenders(support, python);
+  const beginnings = only.split(",");
+  const none = beginnings.find((beginning) => !all.some(({ name }) => name.startsWith(beginning)));
+  if (none !== undefined) throw new WrongUse(`--only: no client's name begins with "${none}"`);
+  return all.filter(({ name }) => beginnings.some((beginning) => name.startsWith(beginning)));
+}
+
+async function allContenders(support, python) {
   const cache = support.cacheFolder();
   const own = [process.execPath, [here("log.mjs")]];
   const ofPython = [python, [here("log.py")]];
@@ -145,7 +155,7 @@ async function round(contender, server, proxy, environment, metrics) {
   return { milliseconds, requests: proxy.take(), stored: await storedMetrics(server.uri, runId) };
 }
 
-async function bench({ metrics, rounds }) {
+async function bench({ metrics, rounds, only }) {
   if (!existsSync(here("../../dist/node/mlflow.js"))) {
     throw new WrongUse("there is no package to measure: npm run build");
   }
@@ -159,7 +169,7 @@ async function bench({ metrics, rounds }) {
   const server = await support.startMlflowServer(python);
   const proxy = await countingProxy(server.uri);
   try {
-    const all = await contenders(support, python);
+    const all = await contenders(support, python, only);
     const environment = support.neutralEnvironment();
     const done = new Map(all.map(({ name }) => [name, []]));
     // In turns, so that what slows the machine for a while slows all of them.
@@ -183,10 +193,11 @@ async function bench({ metrics, rounds }) {
   }
 }
 
+const number = (value, digits = 0) =>
+  value.toLocaleString("en-US", { maximumFractionDigits: digits });
+
 function table({ node, metrics, rounds, results }) {
   const awaited = results[0];
-  const number = (value, digits = 0) =>
-    value.toLocaleString("en-US", { maximumFractionDigits: digits });
   const rows = results.map(({ title, note, requests, milliseconds, stored }) => {
     if (note !== undefined) return `| ${title} | – | – | – | ${note} |`;
     const share = awaited.milliseconds / milliseconds;
@@ -200,7 +211,22 @@ function table({ node, metrics, rounds, results }) {
     "| client | requests | ms | speed | |",
     "|---|--:|--:|--:|---|",
     ...rows,
+    ...queueAgainstAwaiting(results),
   ].join("\n");
+}
+
+/** What the queue is there for, as one sentence. */
+function queueAgainstAwaiting(results) {
+  const [awaited, queued] = ["genops-awaiting", "genops-async"].map((wanted) =>
+    results.find(({ name }) => name === wanted),
+  );
+  if (awaited === undefined || queued === undefined) return [];
+  const requests = number((100 * queued.requests) / awaited.requests, 2);
+  const time = number(awaited.milliseconds / queued.milliseconds, 0);
+  return [
+    "",
+    `Without waiting, genops/mlflow needs ${requests} % of the requests and 1/${time} of the time of awaiting each call.`,
+  ];
 }
 
 try {

@@ -62,10 +62,25 @@ export function bytesContent(bytes: unknown, artifactPath: string): ArtifactCont
 }
 
 let writeYaml: ((value: object) => string) | undefined;
+let readYaml: ((text: string) => unknown) | undefined;
 
-/** Makes objects writable as YAML, where the runtime's build carries a YAML writer. */
-export function registerYaml(write: (value: object) => string): void {
+/** Makes YAML usable, where the runtime's build carries a writer and a reader. */
+export function registerYaml(
+  write: (value: object) => string,
+  read: (text: string) => unknown,
+): void {
   writeYaml = write;
+  readYaml = read;
+}
+
+/** What a text of YAML says; where there is no reader, of such YAML as is JSON. Throws for others. */
+export function parsedYaml(text: string): unknown {
+  if (readYaml !== undefined) return readYaml(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new MlflowError("NOT_IMPLEMENTED", "YAML cannot be read in this runtime, JSON can.");
+  }
 }
 
 /** An object as a text that YAML readers understand: as JSON, which is YAML, where there is no writer. */

@@ -1,7 +1,8 @@
 // Who a request says it comes from.
 // Source: mlflow/utils/credentials.py (3.17); user name and password win over a token, as there.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
-import type { ConnectionOptions } from "./connection.js";
+import type { ConnectionOptions, ConnectionSettings } from "./connection.js";
+import { basicAuthorization, oauthToken, type ServicePrincipal } from "./databricks-oauth.js";
 
 const CREDENTIALS_FILE = "~/.mlflow/credentials";
 
@@ -10,21 +11,29 @@ export interface UriCredentials {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly token?: string | undefined;
+  /** Who asks the workspace for a token. */
+  readonly principal?: ServicePrincipal | undefined;
 }
 
 /**
  * The `Authorization` header: from the options, else the URI, else the environment, else the
  * credentials file; undefined when nobody says who it is.
  */
-export function authorization(options: ConnectionOptions, uri: UriCredentials): string | undefined {
+export async function authorization(
+  options: ConnectionOptions,
+  uri: UriCredentials,
+  settings: ConnectionSettings,
+): Promise<string | undefined> {
   const isTold = options.username !== undefined || options.password !== undefined;
   const token = options.token ?? (isTold ? undefined : uri.token);
   if (token !== undefined) return `Bearer ${token}`;
+  if (uri.principal !== undefined && !isTold) {
+    return `Bearer ${await oauthToken(uri.principal, settings)}`;
+  }
   const username = options.username ?? uri.username ?? setting("MLFLOW_TRACKING_USERNAME");
   const password = options.password ?? uri.password ?? setting("MLFLOW_TRACKING_PASSWORD");
   if (username !== undefined && password !== undefined) {
-    const bytes = new TextEncoder().encode(`${username}:${password}`);
-    return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+    return basicAuthorization(username, password);
   }
   const ofEnvironment = environmentVariable("MLFLOW_TRACKING_TOKEN");
   return ofEnvironment === undefined ? undefined : `Bearer ${ofEnvironment}`;

@@ -7,7 +7,7 @@ import { MlflowError } from "./errors.js";
 const DEFAULT_FILE = "~/.databrickscfg";
 const DEFAULT_PROFILE = "DEFAULT";
 
-type Field = "host" | "token" | "username" | "password";
+type Field = "host" | "token" | "username" | "password" | "client_id" | "client_secret";
 type Profile = Readonly<Partial<Record<Field, string>>>;
 
 const VARIABLES: Readonly<Record<Field, string>> = {
@@ -15,6 +15,8 @@ const VARIABLES: Readonly<Record<Field, string>> = {
   token: "DATABRICKS_TOKEN",
   username: "DATABRICKS_USERNAME",
   password: "DATABRICKS_PASSWORD",
+  client_id: "DATABRICKS_CLIENT_ID",
+  client_secret: "DATABRICKS_CLIENT_SECRET",
 };
 
 export interface DatabricksWorkspace extends UriCredentials {
@@ -25,7 +27,8 @@ export interface DatabricksWorkspace extends UriCredentials {
 /**
  * The workspace that `databricks` or `databricks://<profile>` means; undefined for any other URI.
  * A profile that is named, in the URI or by `DATABRICKS_CONFIG_PROFILE`, wins over the environment's
- * `DATABRICKS_HOST` and `DATABRICKS_TOKEN`, which win over the file's `DEFAULT`.
+ * `DATABRICKS_HOST` and `DATABRICKS_TOKEN`, which win over the file's `DEFAULT`. A token wins over user
+ * name and password, those over a service principal.
  * Throws MlflowError `INVALID_PARAMETER_VALUE` when host or credentials are missing.
  */
 export function databricksWorkspace(uri: string): DatabricksWorkspace | undefined {
@@ -48,14 +51,19 @@ export function databricksWorkspace(uri: string): DatabricksWorkspace | undefine
   if (host === undefined) {
     throw unusable(uri, `set DATABRICKS_HOST and DATABRICKS_TOKEN, or name them in ${path}.`);
   }
-  if (token === undefined && (username === undefined || password === undefined)) {
-    throw unusable(
-      uri,
-      `there are no credentials for ${host}: set DATABRICKS_TOKEN, or 'token' in ${path}. OAuth is not supported.`,
-    );
+  const address = (/^https?:\/\//.test(host) ? host : `https://${host}`).replace(/\/+$/, "");
+  if (token !== undefined) return { host: address, token };
+  if (username !== undefined && password !== undefined) {
+    return { host: address, username, password };
   }
-  const address = /^https?:\/\//.test(host) ? host : `https://${host}`;
-  return token === undefined ? { host: address, username, password } : { host: address, token };
+  const { client_id: clientId, client_secret: clientSecret } = found;
+  if (clientId !== undefined && clientSecret !== undefined) {
+    return { host: address, principal: { host: address, clientId, clientSecret } };
+  }
+  throw unusable(
+    uri,
+    `there are no credentials for ${host}: set DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET, or 'token', or 'client_id' and 'client_secret' in ${path}.`,
+  );
 }
 
 function profileOf(read: (field: Field) => string | undefined): Profile {

@@ -3,6 +3,7 @@ import { MlflowError } from "./errors.js";
 import type {
   DatasetInputMessage,
   ExperimentMessage,
+  FileInfoMessage,
   KeyValueMessage,
   MetricMessage,
   ModelVersionMessage,
@@ -236,6 +237,12 @@ export function runFromMessage(message: RunMessage | undefined): Run {
       })),
     },
   };
+}
+
+export function artifactFromMessage(message: FileInfoMessage): ArtifactInfo {
+  const isDirectory = message.is_dir === true;
+  const sizeBytes = isDirectory ? undefined : numberFromMessage(message.file_size);
+  return { path: message.path, isDirectory, sizeBytes };
 }
 
 export function metricFromMessage(message: MetricMessage): Metric {

@@ -3,6 +3,7 @@ import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import { reportLoss } from "./async-logging.js";
 import type { Dataset, Run, RunStatus } from "./entities.js";
 import { AsyncLoggingError, invalidParameter, MlflowError } from "./errors.js";
+import { aboutActiveModel } from "./fluent/active-model.js";
 import {
   type ActiveRun,
   bareFrames,
@@ -158,7 +159,7 @@ export function logMetric<const Options extends MetricOptions>(
   value: number,
   options?: Options | number,
 ): Promise<Written<Options>> {
-  return log(() => metricWrite(key, value, options));
+  return log(() => metricWrite(key, value, aboutActiveModel(options)));
 }
 
 /** Several metrics of one moment, in as few requests as MLflow's limits allow. */
@@ -166,7 +167,7 @@ export function logMetrics<const Options extends MetricOptions>(
   metrics: Readonly<Record<string, number>>,
   options?: Options | number,
 ): Promise<Written<Options>> {
-  return log(() => metricsWrite(metrics, options));
+  return log(() => metricsWrite(metrics, aboutActiveModel(options)));
 }
 
 /** A param is written once: another value for the same name is refused. */

@@ -21,7 +21,8 @@ export type {
 export type { RegisterModelOptions, ResolvedModel } from "./client/model-uris.js";
 export type { CreateModelVersionOptions } from "./client/model-versions.js";
 export type { CreateRegisteredModelOptions } from "./client/registered-models.js";
-export type { RegistrySearchOptions, SearchOptions, ViewType } from "./client/requests.js";
+export type { RegistrySearchOptions } from "./client/registry-requests.js";
+export type { SearchOptions, ViewType } from "./client/requests.js";
 export type { CreateRunOptions } from "./client/runs.js";
 export { type LoadTableOptions, MlflowClient } from "./client.js";
 export type { ConnectionOptions, RequestHeaders } from "./connection.js";
@@ -53,6 +54,7 @@ export {
   UnknownOutcomeError,
 } from "./errors.js";
 export { setExperiment } from "./fluent/active-experiment.js";
+export { clearActiveModel, getActiveModelId, setActiveModel } from "./fluent/active-model.js";
 export {
   createExperiment,
   deleteExperiment,
@@ -67,9 +69,11 @@ export {
   setExperimentTags,
 } from "./fluent/experiments.js";
 export {
+  createExternalModel,
   deleteLoggedModelTag,
   finalizeLoggedModel,
   getLoggedModel,
+  getModelInfo,
   initializeLoggedModel,
   lastLoggedModel,
   lastLoggedModelId,
@@ -160,7 +164,14 @@ export type {
   Written,
 } from "./run-writes.js";
 export type { HttpMethod } from "./spec.js";
-export { getRegistryUri, getTrackingUri, setRegistryUri, setTrackingUri } from "./store-uri.js";
+export {
+  getRegistryUri,
+  getTrackingUri,
+  isTrackingUriSet,
+  setRegistryUri,
+  setTrackingUri,
+} from "./store-uri.js";
 export type { TableData } from "./tables.js";
 export * as tensorflow from "./tensorflow/autolog.js";
 export type { LoggableValue } from "./validation.js";
+export { setWorkspace } from "./workspace.js";

@@ -11,10 +11,10 @@ import { S3Store } from "./artifact-stores/s3-store.js";
 import { registerYaml } from "./artifacts.js";
 import { createFileStore } from "./file-store/file-store.js";
 import { registerLocalStores } from "./stores.js";
-import { writeYaml } from "./yaml.js";
+import { readYaml, writeYaml } from "./yaml.js";
 
 installRuntime(nodeRuntime);
-registerYaml(writeYaml);
+registerYaml(writeYaml, readYaml);
 registerLocalStores(createFileStore);
 registerArtifactScheme("file", (uri) => new LocalStore(uri));
 registerArtifactScheme("s3", (uri) => new S3Store(uri));

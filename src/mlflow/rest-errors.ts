@@ -39,6 +39,7 @@ export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly retryAfter: string | null;
+  readonly serverDate: string | null;
   readonly location: string | null;
   /** An earlier attempt of the same call may have been carried out. */
   readonly inDoubt: boolean;

@@ -1,5 +1,4 @@
 // A store behind an MLflow server: its REST interface over fetch.
-import { environmentVariable } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import {
   type ConnectionOptions,
@@ -26,6 +25,7 @@ import { delayBeforeRetry, type Failure, leavesDoubt } from "./retry.js";
 import { type Endpoint, type Repeatable, uploadArtifact } from "./spec.js";
 import type { ArtifactContent, Store } from "./stores.js";
 import { transportTo } from "./transport.js";
+import { workspaceInForce } from "./workspace.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
 const answered = new Set<string>();
@@ -137,6 +137,7 @@ export class RestStore implements Store {
       status: response.status,
       text: await response.text(),
       retryAfter: response.headers.get("retry-after"),
+      serverDate: response.headers.get("date"),
       location: response.headers.get("location"),
       inDoubt: false,
     };
@@ -175,7 +176,8 @@ export class RestStore implements Store {
       } else {
         answered.add(this.uri);
         if (outcome.status === 200) return outcome;
-        failure = { kind: "status", status: outcome.status, retryAfter: outcome.retryAfter };
+        const { status, retryAfter, serverDate }: Answer = outcome;
+        failure = { kind: "status", status, retryAfter, serverDate };
       }
       const delay = delayBeforeRetry(failure, attempt, repeatable, settings);
       if (delay === undefined) {
@@ -235,6 +237,7 @@ export class RestStore implements Store {
         status: response.status,
         text: await response.text(),
         retryAfter: response.headers.get("retry-after"),
+        serverDate: response.headers.get("date"),
         location: response.headers.get("location"),
       };
     } catch (error) {
@@ -263,7 +266,7 @@ export class RestStore implements Store {
 
   /** Names in lower case, so that what the client itself sends replaces what was given. */
   async #headers(route: string): Promise<Record<string, string>> {
-    const { workspace = environmentVariable("MLFLOW_WORKSPACE") } = this.#connection;
+    const { workspace = workspaceInForce() } = this.#connection;
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(await this.#customHeaders())) {
       headers[name.toLowerCase()] = value;
@@ -272,7 +275,7 @@ export class RestStore implements Store {
     if (workspace !== undefined && !route.includes("/mlflow/workspaces")) {
       headers["x-mlflow-workspace"] = workspace;
     }
-    const identity = authorization(this.#connection, this.#credentials);
+    const identity = await authorization(this.#connection, this.#credentials, this.settings);
     if (identity !== undefined) headers.authorization = identity;
     return headers;
   }

@@ -17,7 +17,13 @@ const FIRST_CONTACT_DELAY_MS = 200;
 /** Why an attempt failed, as far as sending it again is concerned. */
 export type Failure =
   /** The server answered with an error. */
-  | { readonly kind: "status"; readonly status: number; readonly retryAfter: string | null }
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly retryAfter: string | null;
+      /** The server's own clock, as its `Date` says. */
+      readonly serverDate?: string | null;
+    }
   /** No connection: the server cannot have seen the request. */
   | { readonly kind: "unconnected"; readonly serverAnsweredBefore: boolean }
   /** The connection broke: the server may have carried the request out. */
@@ -43,7 +49,7 @@ export function delayBeforeRetry(
     case "status": {
       const retriable = repeatable === false ? REFUSAL_STATUSES : TRANSIENT_STATUSES;
       if (!retriable.includes(failure.status)) return undefined;
-      const asked = settings.respectRetryAfter ? retryAfterMs(failure.retryAfter) : undefined;
+      const asked = settings.respectRetryAfter ? retryAfterMs(failure) : undefined;
       if (asked === undefined) return backoffMs(attempt, settings);
       return asked <= LONGEST_RETRY_AFTER_MS ? asked : undefined;
     }
@@ -63,10 +69,15 @@ function backoffMs(attempt: number, settings: ConnectionSettings): number {
   return Math.min(LONGEST_DELAY_MS, grown + Math.random() * settings.backoffJitterMs);
 }
 
-/** `Retry-After` in milliseconds: seconds or an HTTP date. */
-function retryAfterMs(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+/** `Retry-After` in milliseconds: seconds, or an HTTP date, which the server's own clock is about. */
+function retryAfterMs({
+  retryAfter,
+  serverDate,
+}: Extract<Failure, { kind: "status" }>): number | undefined {
+  if (retryAfter === null) return undefined;
+  if (/^\s*\d+\s*$/.test(retryAfter)) return Number(retryAfter) * 1000;
+  const date = Date.parse(retryAfter);
+  if (Number.isNaN(date)) return undefined;
+  const serverNow = Date.parse(serverDate ?? "");
+  return Math.max(0, date - (Number.isNaN(serverNow) ? Date.now() : serverNow));
 }

@@ -162,6 +162,11 @@ export function getTrackingUri(): string {
   );
 }
 
+/** Has somebody said where to track: this program, or `MLFLOW_TRACKING_URI`? */
+export function isTrackingUriSet(): boolean {
+  return (chosenTracking?.uri ?? environmentVariable("MLFLOW_TRACKING_URI")) !== undefined;
+}
+
 /**
  * Sets the model registry's URI of this process, and how it is reached; checked at once.
  * Throws MlflowError `INVALID_PARAMETER_VALUE`.

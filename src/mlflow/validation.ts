@@ -26,7 +26,7 @@ const KEY = /^[/\p{L}\p{N}_.\- :]*$/u;
 const ALIAS = /^[\p{L}\p{N}_-]+$/u;
 const RUN_STATUSES: readonly string[] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
 const TERMINAL_STATUSES: readonly string[] = ["FINISHED", "FAILED", "KILLED"];
-const STAGES = ["None", "Staging", "Production", "Archived"] as const;
+export const STAGES = ["None", "Staging", "Production", "Archived"] as const;
 
 /** Python's posixpath.normpath; MLflow compares names with what they would be as paths. */
 function normalizedPath(path: string): string {

@@ -1,5 +1,5 @@
-// Objects as YAML that MLflow's Python reads back as they were: its reader speaks YAML 1.1.
-import { Document, type ScalarTag, visit } from "yaml";
+// Objects as YAML that MLflow's Python reads back as they were: its reader speaks YAML 1.1. And back.
+import { Document, parse, type ScalarTag, visit } from "yaml";
 
 /** Its reader takes a number for a float only with a point, and an exponent only with a sign. */
 function formatFloat(value: number): string {
@@ -52,4 +52,9 @@ export function writeYaml(value: object): string {
       UNPRINTABLE,
       (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
+}
+
+/** Throws for what is no YAML. A time stays the text that it is. */
+export function readYaml(text: string): unknown {
+  return parse(text, { schema: "core" });
 }

@@ -1,7 +1,7 @@
 // Node's abilities: AsyncLocalStorage, local files, the process.
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { createReadStream, readFileSync, statSync } from "node:fs";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -34,25 +34,24 @@ async function status(path: string): Promise<FileStatus | undefined> {
   }
 }
 
-/** A link to nothing is listed with the files: whoever reads it says so. */
-async function isFileOrMissing(path: string): Promise<boolean> {
-  const found = await status(path);
-  return found === undefined || found.kind === "file";
-}
-
 async function listFiles(directory: string): Promise<string[]> {
   const found: string[] = [];
-  async function visit(folder: string, prefix: string): Promise<void> {
+  async function visit(folder: string, prefix: string, above: readonly string[]): Promise<void> {
+    const real = await realpath(folder);
+    // A link to a folder that it is in holds nothing but what is listed already.
+    if (above.includes(real)) return;
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
-      if (entry.isDirectory()) {
-        await visit(path, `${prefix}${entry.name}/`);
-      } else if (entry.isFile() || (await isFileOrMissing(path))) {
+      const kind = entry.isDirectory() ? "directory" : (await status(path))?.kind;
+      if (kind === "directory") {
+        await visit(path, `${prefix}${entry.name}/`, [...above, real]);
+      } else if (kind !== "other") {
+        // A link to nothing is listed with the files: whoever reads it says so.
         found.push(prefix + entry.name);
       }
     }
   }
-  await visit(directory, "");
+  await visit(directory, "", []);
   return found.sort();
 }
 

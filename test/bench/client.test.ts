@@ -26,6 +26,7 @@ describe("the bench of clients", () => {
     [["--metrics", "none"], '--metrics: "none" is not a whole number from 1'],
     [["--rounds", "0"], '--rounds: "0" is not a whole number from 1'],
     [["--metric", "1"], "--metric"],
+    [["--only", "genops,none"], '--only: no client\'s name begins with "none"'],
   ])("is told how it is used wrongly: %j", async (args, reason) => {
     const failure = await bench(...args).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 2, stdout: "" });

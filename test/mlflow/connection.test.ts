@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished, vi
 import * as mlflow from "../../src/mlflow/node.js";
 import { temporaryFolder } from "../adapter/workplace.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
-import { faultyServer } from "./faulty-server.js";
+import { faultyServer, type Reaction } from "./faulty-server.js";
 
 const RUN_ID = "abc";
 const FOUND = '{"run":{"info":{"run_id":"abc","experiment_id":"7"},"data":{}}}';
@@ -92,6 +92,28 @@ describe("a client says who it is", () => {
     expect(await headersOf()).toMatchObject({ "x-mlflow-workspace": "team-a" });
     const own = await headersOf({ workspace: "team-b" });
     expect(own).toMatchObject({ "x-mlflow-workspace": "team-b" });
+  });
+
+  it("with the workspace that the program has set, and its own experiments", async () => {
+    onTestFinished(() => mlflow.setWorkspace(undefined));
+    vi.stubEnv("MLFLOW_WORKSPACE", "team-a");
+    mlflow.setWorkspace("team-c");
+    expect(await headersOf()).toMatchObject({ "x-mlflow-workspace": "team-c" });
+    const own = await headersOf({ workspace: "team-b" });
+    expect(own).toMatchObject({ "x-mlflow-workspace": "team-b" });
+    const server = await faultyServer(({ headers }) => ({
+      status: 200,
+      body: JSON.stringify({
+        experiment: { experiment_id: headers["x-mlflow-workspace"], name: "shared" },
+      }),
+    }));
+    const client = new mlflow.MlflowClient({ trackingUri: server.uri });
+    expect(await client.findOrCreateExperiment("shared")).toBe("team-c");
+    mlflow.setWorkspace(undefined);
+    expect(await client.findOrCreateExperiment("shared")).toBe("team-a");
+    for (const name of ["A", "-a", "a", "api", "a_b", "a".repeat(64)]) {
+      expect(() => mlflow.setWorkspace(name)).toThrow("Invalid value");
+    }
   });
 
   it.runIf(requiresMlflow())("with a workspace that a real server has not", async () => {
@@ -260,6 +282,96 @@ describe("databricks", () => {
     vi.stubEnv("DATABRICKS_TOKEN", "t");
     const client = new mlflow.MlflowClient({ trackingUri: "databricks" });
     expect(client.trackingUri).toBe("https://my.cloud.databricks.com");
+  });
+});
+
+describe("a service principal of databricks", () => {
+  const SECRET = "s3cr=t&ü";
+
+  /** A workspace that gives `token-1`, `token-2` … to whoever knows the secret. */
+  async function aWorkspace(react: (nth: number) => Reaction | undefined = () => undefined) {
+    let given = 0;
+    const server = await faultyServer(({ path, headers }) => {
+      if (path !== "/oidc/v1/token") return { status: 200, body: FOUND };
+      const own = react(++given);
+      if (own !== undefined) return own;
+      if (headers.authorization !== basic(`id:${SECRET}`)) {
+        return { status: 401, body: '{"error":"invalid_client"}' };
+      }
+      const token = { access_token: `token-${given}`, token_type: "Bearer", expires_in: 3600 };
+      return { status: 200, body: JSON.stringify(token) };
+    });
+    vi.stubEnv("DATABRICKS_HOST", `${server.uri}/`);
+    vi.stubEnv("DATABRICKS_CLIENT_ID", "id");
+    vi.stubEnv("DATABRICKS_CLIENT_SECRET", SECRET);
+    const client = new mlflow.MlflowClient({ trackingUri: "databricks" });
+    const seen = () =>
+      server.requests
+        .filter(({ path }) => path !== "/oidc/v1/token")
+        .map(({ headers }) => headers.authorization);
+    const asked = () => server.requests.length - seen().length;
+    return { client, seen, asked };
+  }
+
+  it("asks for a token once, and again before it ends", async () => {
+    const { client, seen, asked } = await aWorkspace();
+    await Promise.all(Array.from({ length: 5 }, () => client.getRun(RUN_ID)));
+    expect(seen()).toEqual(Array.from({ length: 5 }, () => "Bearer token-1"));
+    const now = performance.now();
+    const later = vi.spyOn(performance, "now").mockReturnValue(now + 3_530_000);
+    await client.getRun(RUN_ID);
+    later.mockReturnValue(now + 3_541_000);
+    await Promise.all([client.getRun(RUN_ID), client.getRun(RUN_ID)]);
+    later.mockRestore();
+    expect(seen().slice(5)).toEqual(["Bearer token-1", "Bearer token-2", "Bearer token-2"]);
+    expect(asked()).toBe(2);
+  });
+
+  it("comes from a profile too, and gives way to a token", async () => {
+    const { client, seen, asked } = await aWorkspace();
+    const host = client.trackingUri;
+    vi.stubEnv("DATABRICKS_HOST", "");
+    vi.stubEnv("DATABRICKS_CLIENT_ID", "");
+    vi.stubEnv("DATABRICKS_CLIENT_SECRET", "");
+    const profile = ["[team]", `host = ${host}`, "client_id = id", `client_secret = ${SECRET}`];
+    await writeFile(join(home, ".databrickscfg"), profile.join("\n"));
+    await new mlflow.MlflowClient({ trackingUri: "databricks://team" }).getRun(RUN_ID);
+    const told = { trackingUri: "databricks://team", token: "own" };
+    await new mlflow.MlflowClient(told).getRun(RUN_ID);
+    vi.stubEnv("DATABRICKS_HOST", host);
+    vi.stubEnv("DATABRICKS_TOKEN", "of-environment");
+    await new mlflow.MlflowClient({ trackingUri: "databricks" }).getRun(RUN_ID);
+    expect(seen()).toEqual(["Bearer token-1", "Bearer own", "Bearer of-environment"]);
+    expect(asked()).toBe(1);
+  });
+
+  it("is told why it is refused, without its secret, and may ask again", async () => {
+    const { client, seen } = await aWorkspace((nth) =>
+      nth === 1 ? { status: 401, body: '{"error":"invalid_client"}' } : undefined,
+    );
+    const error = await failureOf(() => client.getRun(RUN_ID));
+    expect(error).toMatchObject({ code: "UNAUTHENTICATED", status: 401 });
+    expect(error.message).toContain("service principal 'id'");
+    expect(error.message).toContain("invalid_client");
+    expect(inspect(error)).not.toContain(SECRET);
+    expect(inspect(client, { depth: 9 })).not.toContain(SECRET);
+    await client.getRun(RUN_ID);
+    expect(seen()).toEqual(["Bearer token-2"]);
+  });
+
+  it("survives a token endpoint that stumbles, and names one that makes no sense", async () => {
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0");
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0");
+    const stumbling = await aWorkspace((nth) => {
+      if (nth === 1) return { status: 503 };
+      return nth === 2 ? "reset" : undefined;
+    });
+    await stumbling.client.getRun(RUN_ID);
+    expect(stumbling.seen()).toEqual(["Bearer token-3"]);
+    const odd = await aWorkspace(() => ({ status: 200, body: "<html>" }));
+    const error = await failureOf(() => odd.client.getRun(RUN_ID));
+    expect(error.code).toBe("INVALID_RESPONSE");
+    expect(odd.seen()).toEqual([]);
   });
 });
 

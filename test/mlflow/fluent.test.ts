@@ -446,6 +446,24 @@ onEachStore(() => {
       const found = await mlflow.searchExperiments({ filterString });
       expect(found.map(({ name }) => name)).toEqual([experimentName]);
     });
+
+    it("looks in every experiment that is not deleted, when told so", async () => {
+      const mark = uniqueName("mark");
+      const names = [uniqueName("one"), uniqueName("two"), uniqueName("gone")];
+      for (const experimentName of names) {
+        await mlflow.withRun({ experimentName, tags: { mark } }, () => {});
+      }
+      const gone = await mlflow.getExperimentByName(names[2] as string);
+      await mlflow.deleteExperiment(gone?.experimentId as string);
+      const search = { searchAllExperiments: true, filterString: `tags.mark = '${mark}'` };
+      expect(await mlflow.searchRuns(search)).toHaveLength(2);
+      const seen: string[] = [];
+      for await (const { info } of mlflow.searchRunsIterator(search)) seen.push(info.experimentId);
+      expect(new Set(seen).size).toBe(2);
+      await expect(mlflow.searchRuns({ ...search, experimentNames: names })).rejects.toMatchObject({
+        code: "INVALID_PARAMETER_VALUE",
+      });
+    });
   });
 });
 
@@ -478,4 +496,15 @@ describe("the store of a run", () => {
     expect(stored.data.params).toEqual({ p: "1" });
     expect(stored.info.status).toBe("FINISHED");
   });
+});
+
+it("a program may ask whether anybody has said where to track", async () => {
+  vi.resetModules();
+  const fresh: typeof mlflow = await import("../../src/mlflow/node.js");
+  expect(fresh.isTrackingUriSet()).toBe(false);
+  vi.stubEnv("MLFLOW_TRACKING_URI", "http://localhost:5000");
+  expect(fresh.isTrackingUriSet()).toBe(true);
+  vi.unstubAllEnvs();
+  fresh.setTrackingUri("http://localhost:5001");
+  expect(fresh.isTrackingUriSet()).toBe(true);
 });

@@ -256,6 +256,31 @@ onEachStore(() => {
       expect(logged).toEqual(expected);
     });
 
+    it("that Python logged is read with all that it says", async () => {
+      const path = await anOnnxModel();
+      const experiment = uniqueName("models");
+      const uri = mlflow.getTrackingUri();
+      const logged = (await pythonOf(modelPython, "onnx_log.py", uri, path, experiment)) as {
+        readonly [field: string]: string;
+      };
+      const modelUri = logged.uri as string;
+      const info = await mlflow.getModelInfo(modelUri);
+      expect(info).toMatchObject({
+        name: "linear",
+        modelUuid: logged.uuid,
+        utcTimeCreated: logged.created,
+        mlflowVersion: logged.version,
+        metadata: { owner: "größe", rate: 0.5, yes: "no", nothing: null },
+        flavors: { onnx: { data: expect.any(String) }, python_function: {} },
+        signature: {
+          inputs: [{ name: "x", type: "tensor", "tensor-spec": { dtype: "float32" } }],
+        },
+      });
+      expect(await mlflow.onnx.loadModel(modelUri)).toEqual(
+        await mlflow.artifacts.downloadBytes(`${info.artifactUri}/${info.flavors.onnx?.data}`),
+      );
+    });
+
     it("is taken from a path, with what it needs", async () => {
       await mlflow.setExperiment(uniqueName("models"));
       const info = await mlflow.onnx.logModel(await anOnnxModel(), {

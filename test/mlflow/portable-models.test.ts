@@ -38,6 +38,17 @@ describe.runIf(requiresMlflow())("a model that is logged without a runtime's abi
       run_id: run.info.runId,
       example: [[1, 2]],
     });
+    const logged = new Uint8Array(await readFile(path));
+    expect(await mlflow.getModelInfo(info.modelUri)).toMatchObject({ flavors: info.flavors });
+    expect(await mlflow.onnx.loadModel(info.modelUri)).toEqual(logged);
+    // What Python writes is YAML that is no JSON.
+    const client = new mlflow.MlflowClient();
+    const yaml = "flavors:\n  onnx:\n    data: model.onnx\n";
+    await client.logModelArtifact(info.modelId as string, yaml, "MLmodel");
+    await expect(mlflow.getModelInfo(info.modelUri)).rejects.toMatchObject({
+      code: "NOT_IMPLEMENTED",
+    });
+    expect(await mlflow.onnx.loadModel(info.modelUri)).toEqual(logged);
     await expect(mlflow.logModel("/some/folder")).rejects.toMatchObject({
       code: "NOT_IMPLEMENTED",
     });

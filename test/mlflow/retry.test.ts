@@ -69,6 +69,14 @@ describe("the delay before another attempt", () => {
     expect(asked("301")).toBeUndefined();
     expect(asked(new Date(0).toUTCString())).toBe(0);
     expect(asked(new Date(Date.now() + 3_600_000).toUTCString())).toBeUndefined();
+    // The server's clock may be another one than ours.
+    const hour = 3_600_000;
+    for (const skew of [-hour, 0, hour]) {
+      const serverDate = new Date(Date.now() + skew).toUTCString();
+      const retryAfter = new Date(Date.parse(serverDate) + 5000).toUTCString();
+      const failure = { ...status(429, retryAfter), serverDate } as Failure;
+      expect(delayBeforeRetry(failure, 1, true, settings)).toBe(5000);
+    }
     // What cannot be read is no request.
     expect(asked("soon")).toBeLessThanOrEqual(1000);
     const deaf = connectionSettings({ respectRetryAfter: false });

@@ -6,7 +6,6 @@ import * as tf from "@tensorflow/tfjs";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { closedServer, uniqueName } from "../adapter/workplace.js";
-import { bytesAt } from "./artifact-bytes.js";
 import { onEachStore } from "./each-store.js";
 
 const ORIGINALS = {
@@ -273,22 +272,7 @@ onEachStore(() => {
         signature: mlflow.inferSignature(xs, ys),
       });
       expect(info.flavors).toEqual({ tfjs: { data: "model", model_file: "model/model.json" } });
-      const files = new Map<string, Uint8Array>();
-      for (const name of ["model/model.json", "model/weights.bin"]) {
-        files.set(name, await bytesAt(info.artifactUri, name));
-      }
-      const json = JSON.parse(new TextDecoder().decode(files.get("model/model.json")));
-      const weights = files.get("model/weights.bin") as Uint8Array;
-      const loaded = await tf.loadLayersModel(
-        tf.io.fromMemory({
-          modelTopology: json.modelTopology,
-          weightSpecs: json.weightsManifest[0].weights,
-          weightData: weights.buffer.slice(
-            weights.byteOffset,
-            weights.byteOffset + weights.byteLength,
-          ) as ArrayBuffer,
-        }),
-      );
+      const loaded = await mlflow.tfjs.loadModel(info.modelUri, tf);
       const [ours, theirs] = [model.predict(xs), loaded.predict(xs)] as tf.Tensor[];
       expect(Array.from(theirs?.dataSync() ?? [])).toEqual(Array.from(ours?.dataSync() ?? []));
       expect(info.signature?.inputs).toEqual([

@@ -2,23 +2,21 @@
 import { Readable } from "node:stream";
 import type * as Sdk from "@azure/storage-blob";
 import { environmentVariable } from "../../runtime/capabilities.js";
-import type { ArtifactInfo } from "../entities.js";
 import { invalidParameter } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import { withoutCredentials } from "../store-uri.js";
 import type { ArtifactContent } from "../stores.js";
 import {
-  type ArtifactStore,
   noSuchArtifact,
   type OpenedArtifact,
   type ReadPosition,
   type TransferOptions,
 } from "./artifact-store.js";
-import { bucketPlace, cloudError, entriesOf, folderPrefix, keyOf } from "./bucket.js";
+import { bucketPlace, ending, keyOf, type ListedKeys } from "./bucket.js";
+import { BucketStore } from "./bucket-store.js";
 import { readPart } from "./content.js";
 import { loadPackage } from "./optional-package.js";
 import { eachOf, partsOf, uploadParts } from "./parts.js";
-import { joinPath } from "./paths.js";
 
 const PACKAGE = "@azure/storage-blob";
 /** A file up to one block goes in one request. */
@@ -108,64 +106,72 @@ function blockId(number: number): string {
   return btoa(`mlflow-${String(number).padStart(6, "0")}`);
 }
 
-export class AzureStore implements ArtifactStore {
+export class AzureStore extends BucketStore<Sdk.ContainerClient> {
   readonly #place: AzurePlace;
+  protected readonly advice = ADVICE;
 
   constructor(readonly uri: string) {
+    super();
     this.#place = azurePlace(uri);
   }
 
-  async #asking<T>(
-    path: string,
+  protected get prefix(): string {
+    return this.#place.prefix;
+  }
+
+  protected async connect(): Promise<Sdk.ContainerClient> {
+    const { service } = await connection(this.#place);
+    return service.getContainerClient(this.#place.container);
+  }
+
+  protected statusOf(error: unknown): number | undefined {
+    return (error as { statusCode?: number } | null)?.statusCode;
+  }
+
+  protected async keysIn(
+    container: Sdk.ContainerClient,
+    prefix: string,
     signal: AbortSignal | undefined,
-    ask: (
-      container: Sdk.ContainerClient,
-      options: { readonly abortSignal?: AbortSignal },
-    ) => Promise<T>,
-  ): Promise<T> {
-    try {
-      signal?.throwIfAborted();
-      const { service } = await connection(this.#place);
-      const container = service.getContainerClient(this.#place.container);
-      return await ask(container, signal === undefined ? {} : { abortSignal: signal });
-    } catch (error) {
-      signal?.throwIfAborted();
-      const { statusCode } = (error ?? {}) as { statusCode?: number };
-      throw cloudError(error, { uri: this.uri, path, status: statusCode, advice: ADVICE });
+  ): Promise<ListedKeys> {
+    const folders: string[] = [];
+    const files: { key: string; sizeBytes: number }[] = [];
+    const wanted = { ...ending(signal), prefix };
+    for await (const item of container.listBlobsByHierarchy("/", wanted)) {
+      if (item.kind === "prefix") folders.push(item.name);
+      else files.push({ key: item.name, sizeBytes: item.properties.contentLength ?? 0 });
+    }
+    return { folders, files };
+  }
+
+  protected async *keysBelow(
+    container: Sdk.ContainerClient,
+    prefix: string,
+    signal: AbortSignal | undefined,
+    pageSize?: number,
+  ): AsyncGenerator<string> {
+    const blobs = container.listBlobsFlat({ ...ending(signal), prefix });
+    const pages = blobs.byPage(pageSize === undefined ? {} : { maxPageSize: pageSize });
+    for await (const { segment } of pages) {
+      for (const { name } of segment.blobItems) yield name;
     }
   }
 
-  list(path: string, signal?: AbortSignal): Promise<ArtifactInfo[]> {
-    const prefix = folderPrefix(joinPath(this.#place.prefix, path));
-    return this.#asking(path, signal, async (container, options) => {
-      const folders: string[] = [];
-      const files: { key: string; sizeBytes: number }[] = [];
-      for await (const item of container.listBlobsByHierarchy("/", { ...options, prefix })) {
-        if (item.kind === "prefix") folders.push(item.name);
-        else files.push({ key: item.name, sizeBytes: item.properties.contentLength ?? 0 });
-      }
-      return entriesOf({ folders, files }, path, prefix);
-    });
-  }
-
-  status(path: string, signal?: AbortSignal): Promise<ArtifactInfo | undefined> {
-    const key = joinPath(this.#place.prefix, path);
-    return this.#asking(path, signal, async (container, options) => {
-      const sizeBytes =
-        key === "" ? undefined : await fileSize(container.getBlobClient(key), options);
-      if (sizeBytes !== undefined) return { path, isDirectory: false, sizeBytes };
-      const inside = container.listBlobsFlat({ ...options, prefix: folderPrefix(key) });
-      const { value } = await inside.byPage({ maxPageSize: 1 }).next();
-      const isThere = (value?.segment.blobItems.length ?? 0) > 0;
-      return isThere ? { path, isDirectory: true, sizeBytes: undefined } : undefined;
-    });
+  /** Folders of a data lake are blobs with a mark. */
+  protected async sizeOf(
+    container: Sdk.ContainerClient,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<number | undefined> {
+    const blob = container.getBlobClient(key);
+    const { contentLength = 0, metadata = {} } = await blob.getProperties(ending(signal));
+    return metadata.hdi_isfolder === "true" ? undefined : contentLength;
   }
 
   open(path: string, { start, version, signal }: ReadPosition): Promise<OpenedArtifact> {
-    return this.#asking(path, signal, async (container, options) => {
-      const blob = container.getBlobClient(joinPath(this.#place.prefix, path));
+    return this.asking(path, signal, async (container) => {
+      const blob = container.getBlobClient(this.keyAt(path));
       const answer = await blob.download(start, undefined, {
-        ...options,
+        ...ending(signal),
         ...(version !== undefined && { conditions: { ifMatch: version } }),
       });
       const { readableStreamBody, contentLength, etag } = answer;
@@ -189,11 +195,11 @@ export class AzureStore implements ArtifactStore {
     const path = call.upload?.artifactPath ?? "";
     const blobHTTPHeaders = { blobContentType: contentType };
     const parts = partsOf(sizeBytes, BLOCK_BYTES, MOST_BLOCKS);
-    await this.#asking(path, signal, async (container, options) => {
+    await this.asking(path, signal, async (container) => {
       const blob = container.getBlockBlobClient(this.#keyOf(call));
       if (parts.length === 1) {
         const bytes = await readPart(content, 0, sizeBytes);
-        await blob.upload(bytes, sizeBytes, { ...options, blobHTTPHeaders });
+        await blob.upload(bytes, sizeBytes, { ...ending(signal), blobHTTPHeaders });
         onProgress?.({ path, transferredBytes: sizeBytes, totalBytes: sizeBytes });
         return;
       }
@@ -226,34 +232,16 @@ export class AzureStore implements ArtifactStore {
   #keyOf(call: StoreCall): string {
     const { artifactPath = "", artifactUri = "" } = call.upload ?? {};
     const isOurs = artifactUri.replace(/\/+$/, "").endsWith(artifactPath);
-    return isOurs ? joinPath(this.#place.prefix, artifactPath) : keyOf(call);
+    return isOurs ? this.keyAt(artifactPath) : keyOf(call);
   }
 
-  async remove(path: string, signal?: AbortSignal): Promise<void> {
-    const found = await this.status(path, signal);
-    if (found === undefined) throw noSuchArtifact(this.uri, path);
-    const key = joinPath(this.#place.prefix, path);
-    await this.#asking(path, signal, async (container, options) => {
-      const remove = async (name: string): Promise<void> => {
-        await container.getBlobClient(name).deleteIfExists(options);
-      };
-      if (!found.isDirectory) return remove(key);
-      const inside = container.listBlobsFlat({ ...options, prefix: folderPrefix(key) });
-      await eachOf(inside, DELETED_AT_A_TIME, ({ name }) => remove(name));
+  protected removeKeys(
+    container: Sdk.ContainerClient,
+    keys: Iterable<string> | AsyncIterable<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    return eachOf(keys, DELETED_AT_A_TIME, async (key) => {
+      await container.getBlobClient(key).deleteIfExists(ending(signal));
     });
-  }
-}
-
-/** Undefined when there is no such blob; folders of a data lake are blobs with a mark. */
-async function fileSize(
-  blob: Sdk.BlobClient,
-  options: { readonly abortSignal?: AbortSignal },
-): Promise<number | undefined> {
-  try {
-    const { contentLength = 0, metadata = {} } = await blob.getProperties(options);
-    return metadata.hdi_isfolder === "true" ? undefined : contentLength;
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
-    throw error;
   }
 }

@@ -118,3 +118,8 @@ export function cloudError(
     details,
   );
 }
+
+/** How the SDKs of Amazon and Microsoft are told that a request may be given up. */
+export function ending(signal: AbortSignal | undefined): { readonly abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}

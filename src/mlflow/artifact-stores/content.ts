@@ -37,6 +37,49 @@ function describe({ source }: ArtifactContent): string {
   return "localPath" in source ? `'${source.localPath}'` : "The content";
 }
 
+function changed(content: ArtifactContent, end: number): MlflowError {
+  return new MlflowError(
+    "INVALID_STATE",
+    `${describe(content)} had ${content.sizeBytes} bytes and ends at ${end} while it is uploaded. A file must not change while it is uploaded.`,
+  );
+}
+
+/**
+ * One part as the body of a request, with the headers that go along. A part of a local file is read as
+ * it is sent, for fetch copies what it is given whole. It fails with MlflowError `INVALID_STATE` when
+ * fewer bytes are there than were announced.
+ */
+export function partBody(
+  content: ArtifactContent,
+  start: number,
+  end: number,
+): { readonly init: RequestInit; readonly headers: Readonly<Record<string, string>> } {
+  const { source } = content;
+  if (isBlob(source)) return { init: { body: source.slice(start, end) }, headers: {} };
+  if (!("localPath" in source) || start === end) {
+    const bytes = "localPath" in source ? new Uint8Array() : source.subarray(start, end);
+    return { init: { body: bytes as Uint8Array<ArrayBuffer> }, headers: {} };
+  }
+  let position = start;
+  const watch = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      position += chunk.byteLength;
+      controller.enqueue(chunk);
+    },
+    flush() {
+      if (position < end) throw changed(content, position);
+    },
+  });
+  const init: RequestInit & { readonly duplex: "half" } = {
+    body: openContent(content, start, end).pipeThrough(watch),
+    duplex: "half",
+    // What might be sent again, to another place, fetch keeps in memory.
+    redirect: "error",
+    window: null,
+  };
+  return { init, headers: { "content-length": String(end - start) } };
+}
+
 /** Rejects with MlflowError `INVALID_STATE` when fewer bytes are there than were announced. */
 export async function readPart(
   content: ArtifactContent,
@@ -57,8 +100,5 @@ export async function readPart(
     }
   }
   if (length === bytes.byteLength) return bytes;
-  throw new MlflowError(
-    "INVALID_STATE",
-    `${describe(content)} had ${content.sizeBytes} bytes and ends at ${start + length} while it is uploaded. A file must not change while it is uploaded.`,
-  );
+  throw changed(content, start + length);
 }

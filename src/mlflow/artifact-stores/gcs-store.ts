@@ -3,23 +3,16 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bucket, File, Storage } from "@google-cloud/storage";
 import { environmentVariable } from "../../runtime/capabilities.js";
-import type { ArtifactInfo } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import type { ArtifactContent } from "../stores.js";
 import { transportTo } from "../transport.js";
-import {
-  type ArtifactStore,
-  noSuchArtifact,
-  type OpenedArtifact,
-  type ReadPosition,
-  type TransferOptions,
-} from "./artifact-store.js";
-import { bucketPlace, cloudError, entriesOf, folderPrefix, keyOf } from "./bucket.js";
+import type { OpenedArtifact, ReadPosition, TransferOptions } from "./artifact-store.js";
+import { bucketPlace, cloudError, keyOf, type ListedKeys } from "./bucket.js";
+import { BucketStore } from "./bucket-store.js";
 import { openContent, readPart } from "./content.js";
 import { loadPackage } from "./optional-package.js";
 import { eachOf } from "./parts.js";
-import { joinPath } from "./paths.js";
 import { byteVariable } from "./settings.js";
 
 /** A chunk is kept until the store has it, so that it can be sent again. */
@@ -63,70 +56,63 @@ function uploadChunk(): number {
   throw invalidParameter(name, String(bytes), `pass a multiple of ${CHUNK_UNIT} (256 KiB).`);
 }
 
-function statusOf(error: unknown): number | undefined {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === "number" ? code : undefined;
-}
-
-export class GcsStore implements ArtifactStore {
+export class GcsStore extends BucketStore<Bucket> {
   readonly #bucket: string;
-  readonly #prefix: string;
+  protected readonly prefix: string;
+  protected readonly advice = ADVICE;
 
   constructor(readonly uri: string) {
+    super();
     const { authority, prefix } = bucketPlace(uri);
     this.#bucket = authority;
-    this.#prefix = prefix;
+    this.prefix = prefix;
   }
 
-  async #asking<T>(
-    path: string,
+  protected async connect(): Promise<Bucket> {
+    return (await connection()).bucket(this.#bucket);
+  }
+
+  protected statusOf(error: unknown): number | undefined {
+    const { code } = (error ?? {}) as { code?: unknown };
+    return typeof code === "number" ? code : undefined;
+  }
+
+  protected async keysIn(
+    bucket: Bucket,
+    prefix: string,
     signal: AbortSignal | undefined,
-    ask: (bucket: Bucket) => Promise<T>,
-  ): Promise<T> {
-    try {
-      signal?.throwIfAborted();
-      return await ask((await connection()).bucket(this.#bucket));
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw cloudError(error, { uri: this.uri, path, status: statusOf(error), advice: ADVICE });
+  ): Promise<ListedKeys> {
+    const folders: string[] = [];
+    const files: { key: string; sizeBytes: number }[] = [];
+    for await (const page of pagesOf(bucket, { prefix, delimiter: "/" }, signal)) {
+      folders.push(...page.folders);
+      for (const { name, metadata } of page.files) {
+        files.push({ key: name, sizeBytes: Number(metadata.size ?? 0) });
+      }
+    }
+    return { folders, files };
+  }
+
+  protected async *keysBelow(
+    bucket: Bucket,
+    prefix: string,
+    signal: AbortSignal | undefined,
+    pageSize?: number,
+  ): AsyncGenerator<string> {
+    const query = { prefix, ...(pageSize !== undefined && { maxResults: pageSize }) };
+    for await (const { files } of pagesOf(bucket, query, signal)) {
+      for (const { name } of files) yield name;
     }
   }
 
-  list(path: string, signal?: AbortSignal): Promise<ArtifactInfo[]> {
-    const prefix = folderPrefix(joinPath(this.#prefix, path));
-    return this.#asking(path, signal, async (bucket) => {
-      const folders: string[] = [];
-      const files: { key: string; sizeBytes: number }[] = [];
-      let query: object | null = { prefix, delimiter: "/", autoPaginate: false };
-      while (query !== null) {
-        signal?.throwIfAborted();
-        const [found, next, answer]: [File[], object | null, unknown] = (await bucket.getFiles(
-          query,
-        )) as never;
-        folders.push(...((answer as { prefixes?: string[] } | undefined)?.prefixes ?? []));
-        for (const { name, metadata } of found) {
-          files.push({ key: name, sizeBytes: Number(metadata.size ?? 0) });
-        }
-        query = next ?? null;
-      }
-      return entriesOf({ folders, files }, path, prefix);
-    });
-  }
-
-  status(path: string, signal?: AbortSignal): Promise<ArtifactInfo | undefined> {
-    const key = joinPath(this.#prefix, path);
-    return this.#asking(path, signal, async (bucket) => {
-      const sizeBytes = key === "" ? undefined : await fileSize(bucket.file(key));
-      if (sizeBytes !== undefined) return { path, isDirectory: false, sizeBytes };
-      const query = { prefix: folderPrefix(key), maxResults: 1, autoPaginate: false };
-      const [inside] = await bucket.getFiles(query);
-      return inside.length > 0 ? { path, isDirectory: true, sizeBytes: undefined } : undefined;
-    });
+  protected async sizeOf(bucket: Bucket, key: string): Promise<number> {
+    const [metadata] = await bucket.file(key).getMetadata();
+    return Number(metadata.size ?? 0);
   }
 
   open(path: string, { start, version, signal }: ReadPosition): Promise<OpenedArtifact> {
-    return this.#asking(path, signal, async (bucket) => {
-      const key = joinPath(this.#prefix, path);
+    return this.asking(path, signal, async (bucket) => {
+      const key = this.keyAt(path);
       const file = bucket.file(key);
       const [{ generation, size, crc32c }] = await file.getMetadata();
       const sizeBytes = Number(size ?? 0);
@@ -146,7 +132,7 @@ export class GcsStore implements ArtifactStore {
     const { sizeBytes, contentType } = content;
     const path = call.upload?.artifactPath ?? "";
     const chunkSize = uploadChunk();
-    await this.#asking(path, signal, async (bucket) => {
+    await this.asking(path, signal, async (bucket) => {
       const file = bucket.file(keyOf(call));
       if (sizeBytes > chunkSize) return this.#writeChunks(file, content, path, chunkSize, transfer);
       const bytes = await readPart(content, 0, sizeBytes);
@@ -198,19 +184,32 @@ export class GcsStore implements ArtifactStore {
     }
   }
 
-  async remove(path: string, signal?: AbortSignal): Promise<void> {
-    const found = await this.status(path, signal);
-    if (found === undefined) throw noSuchArtifact(this.uri, path);
-    const key = joinPath(this.#prefix, path);
-    await this.#asking(path, signal, async (bucket) => {
-      const remove = async (file: File): Promise<void> => {
-        signal?.throwIfAborted();
-        await file.delete({ ignoreNotFound: true });
-      };
-      if (!found.isDirectory) return remove(bucket.file(key));
-      const [files] = await bucket.getFiles({ prefix: folderPrefix(key) });
-      await eachOf(files, DELETED_AT_A_TIME, remove);
+  protected removeKeys(
+    bucket: Bucket,
+    keys: Iterable<string> | AsyncIterable<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    return eachOf(keys, DELETED_AT_A_TIME, async (key) => {
+      signal?.throwIfAborted();
+      await bucket.file(key).delete({ ignoreNotFound: true });
     });
+  }
+}
+
+/** What the SDK answers to a list, page by page. */
+async function* pagesOf(
+  bucket: Bucket,
+  wanted: object,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly files: readonly File[]; readonly folders: readonly string[] }> {
+  let query: object | null = { ...wanted, autoPaginate: false };
+  while (query !== null) {
+    signal?.throwIfAborted();
+    const [files, next, answer]: [File[], object | null, unknown] = (await bucket.getFiles(
+      query,
+    )) as never;
+    yield { files, folders: (answer as { prefixes?: string[] } | undefined)?.prefixes ?? [] };
+    query = next ?? null;
   }
 }
 
@@ -295,15 +294,4 @@ function summed(
     },
   });
   return body.pipeThrough(watch);
-}
-
-/** Undefined when there is no such file. */
-async function fileSize(file: File): Promise<number | undefined> {
-  try {
-    const [metadata] = await file.getMetadata();
-    return Number(metadata.size ?? 0);
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
-  }
 }

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import type { ArtifactInfo } from "../entities.js";
+import { type ArtifactInfo, artifactFromMessage } from "../entities.js";
 import { fileError, orMissing } from "../file-store/file-errors.js";
 import {
   listLocalArtifacts,
@@ -36,14 +36,7 @@ export class LocalStore implements ArtifactStore {
 
   async list(path: string, signal?: AbortSignal): Promise<ArtifactInfo[]> {
     signal?.throwIfAborted();
-    const found = await listLocalArtifacts(this.uri, path);
-    return found
-      .map(({ path: name, is_dir: isDirectory = false, file_size }) => ({
-        path: name,
-        isDirectory,
-        sizeBytes: isDirectory ? undefined : Number(file_size ?? 0),
-      }))
-      .sort(byPath);
+    return (await listLocalArtifacts(this.uri, path)).map(artifactFromMessage).sort(byPath);
   }
 
   async status(path: string, signal?: AbortSignal): Promise<ArtifactInfo | undefined> {

@@ -1,6 +1,6 @@
 // Artifacts that an MLflow server keeps for its clients (`mlflow-artifacts:`), over fetch alone.
 import type { ConnectionSettings } from "../connection.js";
-import type { ArtifactInfo } from "../entities.js";
+import { type ArtifactInfo, artifactFromMessage } from "../entities.js";
 import { MlflowError } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import type { RestStore } from "../rest-store.js";
@@ -73,11 +73,11 @@ export class ProxiedStore implements ArtifactStore {
     const { files = [] } = (await this.#server.perform(call, listProxiedArtifacts)) as {
       files?: readonly FileInfoMessage[];
     };
-    const found = files.map(({ path: name, is_dir: isDirectory = false, file_size }) => {
+    const found = files.map((file) => {
       // The server names what it found relative to the folder; a list of its own would hold whole paths.
-      checkListedBelow("", name);
-      const sizeBytes = isDirectory ? undefined : Number(file_size ?? 0);
-      return { path: joinPath(path, name), isDirectory, sizeBytes };
+      checkListedBelow("", file.path);
+      const entry = artifactFromMessage(file);
+      return { ...entry, path: joinPath(path, entry.path) };
     });
     // A file that is asked for like a folder is answered as if it were in itself.
     const [only] = found;

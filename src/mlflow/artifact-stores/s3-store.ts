@@ -2,22 +2,20 @@
 import { Agent } from "node:https";
 import type * as Sdk from "@aws-sdk/client-s3";
 import { environmentVariable } from "../../runtime/capabilities.js";
-import type { ArtifactInfo } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
 import type { ArtifactContent } from "../stores.js";
 import {
-  type ArtifactStore,
   noSuchArtifact,
   type OpenedArtifact,
   type ReadPosition,
   type TransferOptions,
 } from "./artifact-store.js";
-import { bucketPlace, cloudError, entriesOf, folderPrefix, keyOf } from "./bucket.js";
+import { bucketPlace, ending, keyOf, type ListedKeys } from "./bucket.js";
+import { BucketStore } from "./bucket-store.js";
 import { readPart } from "./content.js";
 import { loadPackage } from "./optional-package.js";
 import { partsOf, uploadParts } from "./parts.js";
-import { joinPath } from "./paths.js";
 import { byteVariable, objectVariable, switchVariable } from "./settings.js";
 
 /** Smallest part that S3 takes is 5 MiB; a file up to one part goes in one request. */
@@ -91,18 +89,24 @@ function connection(): Promise<Connection> {
   return made;
 }
 
-function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
-}
-
-export class S3Store implements ArtifactStore {
+export class S3Store extends BucketStore<Connection> {
   readonly #bucket: string;
-  readonly #prefix: string;
+  protected readonly prefix: string;
+  protected readonly advice = ADVICE;
 
   constructor(readonly uri: string) {
+    super();
     const { authority, prefix } = bucketPlace(uri);
     this.#bucket = authority;
-    this.#prefix = prefix;
+    this.prefix = prefix;
+  }
+
+  protected connect(): Promise<Connection> {
+    return connection();
+  }
+
+  protected statusOf(error: unknown): number | undefined {
+    return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
   }
 
   /** What every request names. */
@@ -111,92 +115,68 @@ export class S3Store implements ArtifactStore {
     return { Bucket: this.#bucket, ...(owner !== undefined && { ExpectedBucketOwner: owner }) };
   }
 
-  async #asking<T>(
-    path: string,
+  async *#pages(
+    { sdk, client }: Connection,
     signal: AbortSignal | undefined,
-    ask: (connection: Connection, options: { abortSignal?: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
-    try {
-      signal?.throwIfAborted();
-      return await ask(await connection(), signal === undefined ? {} : { abortSignal: signal });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw cloudError(error, { uri: this.uri, path, status: statusOf(error), advice: ADVICE });
-    }
+    wanted: Partial<Sdk.ListObjectsV2CommandInput>,
+  ): AsyncGenerator<Sdk.ListObjectsV2CommandOutput> {
+    let ContinuationToken: string | undefined;
+    do {
+      const request = { ...this.#where, ...wanted, ContinuationToken };
+      const page = await client.send(new sdk.ListObjectsV2Command(request), ending(signal));
+      yield page;
+      ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (ContinuationToken !== undefined);
   }
 
-  async *#pages(
-    path: string,
+  protected async keysIn(
+    bucket: Connection,
     prefix: string,
     signal: AbortSignal | undefined,
-    more: Partial<Sdk.ListObjectsV2CommandInput>,
-  ): AsyncGenerator<Sdk.ListObjectsV2CommandOutput> {
-    let token: string | undefined;
-    do {
-      const page = await this.#asking(path, signal, ({ sdk, client }, options) =>
-        client.send(
-          new sdk.ListObjectsV2Command({
-            ...this.#where,
-            ...more,
-            Prefix: prefix,
-            ContinuationToken: token,
-          }),
-          options,
-        ),
-      );
-      yield page;
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
-  }
-
-  async list(path: string, signal?: AbortSignal): Promise<ArtifactInfo[]> {
-    const prefix = folderPrefix(joinPath(this.#prefix, path));
+  ): Promise<ListedKeys> {
     const folders: string[] = [];
     const files: { key: string; sizeBytes: number }[] = [];
-    for await (const page of this.#pages(path, prefix, signal, { Delimiter: "/" })) {
+    for await (const page of this.#pages(bucket, signal, { Prefix: prefix, Delimiter: "/" })) {
       for (const { Prefix } of page.CommonPrefixes ?? []) folders.push(Prefix ?? "");
       for (const { Key = "", Size = 0 } of page.Contents ?? []) {
         files.push({ key: Key, sizeBytes: Size });
       }
     }
-    return entriesOf({ folders, files }, path, prefix);
+    return { folders, files };
   }
 
-  async status(path: string, signal?: AbortSignal): Promise<ArtifactInfo | undefined> {
-    const key = joinPath(this.#prefix, path);
-    const sizeBytes = key === "" ? undefined : await this.#sizeOf(path, key, signal);
-    if (sizeBytes !== undefined) return { path, isDirectory: false, sizeBytes };
-    for await (const page of this.#pages(path, folderPrefix(key), signal, { MaxKeys: 1 })) {
-      if ((page.Contents ?? []).length === 0) return undefined;
-      return { path, isDirectory: true, sizeBytes: undefined };
+  protected async *keysBelow(
+    bucket: Connection,
+    prefix: string,
+    signal: AbortSignal | undefined,
+    pageSize?: number,
+  ): AsyncGenerator<string> {
+    const wanted = { Prefix: prefix, ...(pageSize !== undefined && { MaxKeys: pageSize }) };
+    for await (const { Contents = [] } of this.#pages(bucket, signal, wanted)) {
+      for (const { Key } of Contents) if (Key !== undefined) yield Key;
     }
-    return undefined;
   }
 
-  async #sizeOf(
-    path: string,
+  protected async sizeOf(
+    { sdk, client }: Connection,
     key: string,
     signal: AbortSignal | undefined,
-  ): Promise<number | undefined> {
-    try {
-      return await this.#asking(path, signal, async ({ sdk, client }, options) => {
-        const command = new sdk.HeadObjectCommand({ ...this.#where, Key: key });
-        return (await client.send(command, options)).ContentLength ?? 0;
-      });
-    } catch (error) {
-      if (error instanceof MlflowError && error.status === 404) return undefined;
-      throw error;
-    }
+  ): Promise<number> {
+    const command = new sdk.HeadObjectCommand({ ...this.#where, Key: key });
+    return (await client.send(command, ending(signal))).ContentLength ?? 0;
   }
 
   open(path: string, { start, version, signal }: ReadPosition): Promise<OpenedArtifact> {
-    return this.#asking(path, signal, async ({ sdk, client }, options) => {
+    return this.asking(path, signal, async ({ sdk, client }) => {
       const command = new sdk.GetObjectCommand({
         ...this.#where,
-        Key: joinPath(this.#prefix, path),
+        Key: this.keyAt(path),
         ...(start > 0 && { Range: `bytes=${start}-`, IfMatch: version }),
       });
-      const { Body, ContentLength, ContentRange, ETag } = await client.send(command, options);
+      const { Body, ContentLength, ContentRange, ETag } = await client.send(
+        command,
+        ending(signal),
+      );
       if (Body === undefined) throw noSuchArtifact(this.uri, path);
       const whole = /\/(\d+)$/.exec(ContentRange ?? "")?.[1];
       return {
@@ -220,11 +200,11 @@ export class S3Store implements ArtifactStore {
     };
     const partBytes = byteVariable("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE") ?? PART_BYTES;
     const parts = partsOf(sizeBytes, Math.max(LEAST_PART_BYTES, partBytes), MOST_PARTS);
-    await this.#asking(path, signal, async ({ sdk, client }, options) => {
+    await this.asking(path, signal, async ({ sdk, client }) => {
       if (parts.length > 1)
         return this.#writeParts({ sdk, client }, object, content, parts, call, transfer);
       const Body = await readPart(content, 0, sizeBytes);
-      await client.send(new sdk.PutObjectCommand({ ...object, Body }), options);
+      await client.send(new sdk.PutObjectCommand({ ...object, Body }), ending(signal));
       onProgress?.({ path, transferredBytes: sizeBytes, totalBytes: sizeBytes });
     });
   }
@@ -278,37 +258,28 @@ export class S3Store implements ArtifactStore {
     );
   }
 
-  async remove(path: string, signal?: AbortSignal): Promise<void> {
-    const found = await this.status(path, signal);
-    if (found === undefined) throw noSuchArtifact(this.uri, path);
-    const key = joinPath(this.#prefix, path);
-    if (!found.isDirectory) return this.#delete(path, [key], signal);
-    const keys: string[] = [];
-    for await (const page of this.#pages(path, folderPrefix(key), signal, {})) {
-      for (const { Key } of page.Contents ?? []) if (Key !== undefined) keys.push(Key);
-    }
-    await this.#delete(path, keys, signal);
-  }
-
-  async #delete(
-    path: string,
-    keys: readonly string[],
+  protected async removeKeys(
+    { sdk, client }: Connection,
+    keys: Iterable<string> | AsyncIterable<string>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    for (let start = 0; start < keys.length; start += MOST_DELETED) {
-      const Objects = keys.slice(start, start + MOST_DELETED).map((Key) => ({ Key }));
-      const { Errors = [] } = await this.#asking(path, signal, ({ sdk, client }, options) =>
-        client.send(
-          new sdk.DeleteObjectsCommand({ ...this.#where, Delete: { Objects, Quiet: true } }),
-          options,
-        ),
-      );
+    let Objects: { Key: string }[] = [];
+    const removeThese = async () => {
+      const request = { ...this.#where, Delete: { Objects, Quiet: true } };
+      const command = new sdk.DeleteObjectsCommand(request);
+      const { Errors = [] } = await client.send(command, ending(signal));
+      Objects = [];
       const [first] = Errors;
-      if (first === undefined) continue;
+      if (first === undefined) return;
       throw new MlflowError(
         first.Code === "AccessDenied" ? "PERMISSION_DENIED" : "INTERNAL_ERROR",
         `'${first.Key}' could not be removed from '${this.uri}': ${first.Message ?? first.Code}.`,
       );
+    };
+    for await (const Key of keys) {
+      Objects.push({ Key });
+      if (Objects.length === MOST_DELETED) await removeThese();
     }
+    if (Objects.length > 0) await removeThese();
   }
 }

@@ -9,7 +9,7 @@ import { abortMultipart, completeMultipart, createMultipart, serverInfo } from "
 import type { ArtifactContent } from "../stores.js";
 import { transportTo } from "../transport.js";
 import type { TransferOptions } from "./artifact-store.js";
-import { readPart } from "./content.js";
+import { partBody } from "./content.js";
 import { pause } from "./download.js";
 import { type Ending, type Part, partsOf, uploadParts } from "./parts.js";
 import { nameOf, parentOf } from "./paths.js";
@@ -77,11 +77,12 @@ function hostOf(url: string): string {
 
 async function putOnce(
   { url, headers = {} }: Credential,
-  bytes: Uint8Array<ArrayBuffer>,
+  body: ReturnType<typeof partBody>,
   fetchFrom: typeof fetch,
   signal: AbortSignal,
 ): Promise<Response> {
-  const answer = await fetchFrom(url, { method: "PUT", headers, body: bytes, signal });
+  const init = { method: "PUT", headers: { ...headers, ...body.headers }, signal };
+  const answer = await fetchFrom(url, { ...body.init, ...init });
   // Unread bodies hold their connection.
   const text = await answer.text();
   if (answer.ok) return answer;
@@ -93,18 +94,26 @@ async function putOnce(
   );
 }
 
+/** What the content itself says when it cannot be read; another attempt would hear the same. */
+function contentError(error: unknown): MlflowError | undefined {
+  const { cause } = (error ?? {}) as { readonly cause?: unknown };
+  return [error, cause].find((one) => hasCode(one, "INVALID_STATE")) as MlflowError | undefined;
+}
+
 async function put(
   credential: Credential,
-  bytes: Uint8Array<ArrayBuffer>,
+  open: () => ReturnType<typeof partBody>,
   { stop, cancel }: Ending,
   settings: ConnectionSettings,
 ): Promise<Response> {
   const fetchFrom = await transportTo(credential.url);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await putOnce(credential, bytes, fetchFrom, cancel);
+      return await putOnce(credential, open(), fetchFrom, cancel);
     } catch (error) {
       stop.throwIfAborted();
+      const unreadable = contentError(error);
+      if (unreadable !== undefined) throw unreadable;
       const status = error instanceof MlflowError ? error.status : undefined;
       const delay = delayBeforeRetry(
         status === undefined ? { kind: "broken" } : { kind: "status", status, retryAfter: null },
@@ -164,8 +173,8 @@ export class ServerMultipart {
         parts,
         send: async (part, ending) => {
           const credential = credentialOf(part);
-          const bytes = await readPart(content, part.start, part.end);
-          const answer = await put(credential, bytes, ending, settings);
+          const open = () => partBody(content, part.start, part.end);
+          const answer = await put(credential, open, ending, settings);
           const etag = answer.headers.get("etag") ?? "";
           return { part_number: part.number, etag, url: credential.url };
         },

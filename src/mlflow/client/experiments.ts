@@ -18,6 +18,7 @@ import {
   experimentTagValue,
   type LoggableValue,
 } from "../validation.js";
+import { workspaceInForce } from "../workspace.js";
 import { StoreConnection } from "./connection.js";
 import { remember } from "./memory.js";
 import { checkText, eachOf, type SearchOptions, searchRequest, tagsWith } from "./requests.js";
@@ -34,6 +35,11 @@ export function activeIdOf({ name, experimentId, lifecycleStage }: Experiment): 
     "INVALID_PARAMETER_VALUE",
     `The experiment '${name}' is deleted. Restore it with restoreExperiment("${experimentId}") of MlflowClient, or use another name.`,
   );
+}
+
+/** The same name means another experiment in another workspace. */
+function memoryKey(name: string): string {
+  return JSON.stringify([workspaceInForce(), name]);
 }
 
 export class ExperimentClient extends StoreConnection {
@@ -84,22 +90,23 @@ export class ExperimentClient extends StoreConnection {
    * only the first use of a name asks the store.
    */
   async findOrCreateExperiment(name: string): Promise<string> {
-    const known = this.#experimentIds.get(name);
+    const known = this.#experimentIds.get(memoryKey(name));
     if (known !== undefined) return known;
     // Whoever comes second waits, so that the experiment is created once. A failure is the first
     // one's own: it may have been refused for a reason that does not hold for others.
-    const underway = this.#experimentsUnderway.get(name);
+    const key = memoryKey(name);
+    const underway = this.#experimentsUnderway.get(key);
     if (underway !== undefined) {
       const found = await underway;
       if (found !== undefined) return found;
     }
     const own = this.#findOrCreate(name);
     const watched = own.catch(() => undefined);
-    this.#experimentsUnderway.set(name, watched);
+    this.#experimentsUnderway.set(key, watched);
     try {
       return await own;
     } finally {
-      if (this.#experimentsUnderway.get(name) === watched) this.#experimentsUnderway.delete(name);
+      if (this.#experimentsUnderway.get(key) === watched) this.#experimentsUnderway.delete(key);
     }
   }
 
@@ -119,7 +126,7 @@ export class ExperimentClient extends StoreConnection {
 
   #remember(name: string, experimentId: string): void {
     rememberExperimentName(this.store.uri, experimentId, name);
-    remember(this.#experimentIds, name, experimentId);
+    remember(this.#experimentIds, memoryKey(name), experimentId);
   }
 
   protected forgetExperiment(experimentId: string): void {

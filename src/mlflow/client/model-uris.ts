@@ -3,14 +3,14 @@ import type { ModelVersion, RunOutputs } from "../entities.js";
 import { hasCode, invalidParameter, MlflowError } from "../errors.js";
 import { type ModelReference, parseModelUri } from "../model-uri.js";
 import { joinUri } from "../stores.js";
-import { checkModelName, checkOptions, registryTagValue } from "../validation.js";
+import { checkModelName, checkOptions } from "../validation.js";
 import {
   type CreateModelVersionOptions,
   checkSource,
   checkWait,
   ModelVersionClient,
 } from "./model-versions.js";
-import { tagsWith } from "./requests.js";
+import { registryTags } from "./registry-requests.js";
 
 export interface RegisterModelOptions
   extends Pick<CreateModelVersionOptions, "tags" | "awaitCreationForMs"> {}
@@ -55,7 +55,7 @@ export class ModelUriClient extends ModelVersionClient {
     checkModelName(name);
     checkSource(modelUri);
     checkOptions("registerModel", options, ["tags", "awaitCreationForMs"]);
-    tagsWith(registryTagValue, options.tags);
+    registryTags(options.tags);
     if (options.awaitCreationForMs !== undefined) checkWait(options.awaitCreationForMs);
     const { source, ...origin } = await this.#modelOrigin(modelUri);
     try {

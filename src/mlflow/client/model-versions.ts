@@ -17,17 +17,18 @@ import {
   checkRunId,
   checkTagKey,
   type LoggableValue,
-  modelVersionNumber,
-  registryTagValue,
+  STAGES,
 } from "../validation.js";
 import { type CreateRegisteredModelOptions, RegisteredModelClient } from "./registered-models.js";
 import {
-  checkText,
-  eachOf,
+  descriptionRequest,
   type RegistrySearchOptions,
   registrySearchRequest,
-  tagsWith,
-} from "./requests.js";
+  registryTag,
+  registryTags,
+  versionRequest,
+} from "./registry-requests.js";
+import { checkText, eachOf } from "./requests.js";
 
 export interface CreateModelVersionOptions extends CreateRegisteredModelOptions {
   readonly runId?: string | undefined;
@@ -41,9 +42,6 @@ export interface CreateModelVersionOptions extends CreateRegisteredModelOptions 
 const DEFAULT_WAIT_MS = 300_000;
 const FIRST_POLL_MS = 250;
 const LAST_POLL_MS = 3000;
-/** Most versions of one page that are asked for; MLflow's server allows 200000. */
-const MAX_VERSIONS_PER_PAGE = 1000;
-const STAGES = ["None", "Staging", "Production", "Archived"] as const;
 
 export function checkSource(source: unknown): asserts source is string {
   if (typeof source !== "string" || source.trim() === "") {
@@ -83,7 +81,7 @@ export class ModelVersionClient extends RegisteredModelClient {
       run_link: runLink,
       model_id: modelId,
       description,
-      tags: tagsWith(registryTagValue, tags),
+      tags: registryTags(tags),
     });
     return this.#whenReady(modelVersionFromMessage(model_version), awaitCreationForMs);
   }
@@ -91,17 +89,18 @@ export class ModelVersionClient extends RegisteredModelClient {
   async #whenReady(created: ModelVersion, waitMs: number): Promise<ModelVersion> {
     let found = created;
     const { name, version } = created;
-    const deadline = Date.now() + waitMs;
+    // A clock that is set while we wait makes it neither longer nor shorter.
+    const deadline = performance.now() + waitMs;
     let pause = FIRST_POLL_MS;
     // Whoever does not want to wait takes it as it is.
     while (found.status === "PENDING_REGISTRATION" && waitMs > 0) {
-      if (Date.now() >= deadline) {
+      if (performance.now() >= deadline) {
         throw new MlflowError(
           "TIMEOUT",
           `Version ${version} of model '${name}' was not READY within ${waitMs} ms. It may become so: ask getModelVersion, or allow more with awaitCreationForMs.`,
         );
       }
-      const wait = Math.min(pause, Math.max(0, deadline - Date.now()));
+      const wait = Math.min(pause, Math.max(0, deadline - performance.now()));
       await new Promise((resolve) => setTimeout(resolve, wait));
       pause = Math.min(pause * 2, LAST_POLL_MS);
       found = await this.getModelVersion(name, version);
@@ -115,8 +114,7 @@ export class ModelVersionClient extends RegisteredModelClient {
 
   /** URI of the folder that holds a version's files. */
   async getModelVersionDownloadUri(name: string, version: string | number): Promise<string> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     const { artifact_uri } = await callStore(
       this.registry,
       spec.getModelVersionDownloadUri,
@@ -130,7 +128,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     const {
       order_by = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"],
       ...rest
-    } = registrySearchRequest(options, MAX_VERSIONS_PER_PAGE);
+    } = registrySearchRequest(options);
     const { model_versions = [], next_page_token } = await callStore(
       this.registry,
       spec.searchModelVersions,
@@ -152,8 +150,7 @@ export class ModelVersionClient extends RegisteredModelClient {
   }
 
   async getModelVersion(name: string, version: string | number): Promise<ModelVersion> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     const { model_version } = await callStore(this.registry, spec.getModelVersion, request);
     return modelVersionFromMessage(model_version);
   }
@@ -163,20 +160,16 @@ export class ModelVersionClient extends RegisteredModelClient {
     version: string | number,
     changes: { readonly description: string },
   ): Promise<ModelVersion> {
-    checkModelName(name);
-    checkOptions("updateModelVersion", changes, ["description"]);
-    const { description } = changes;
-    if (typeof description !== "string") {
-      throw invalidParameter("description", description, "pass a text.");
-    }
-    const request = { name, version: modelVersionNumber(version), description };
+    const request = {
+      ...versionRequest(name, version),
+      ...descriptionRequest("updateModelVersion", changes),
+    };
     const { model_version } = await callStore(this.registry, spec.updateModelVersion, request);
     return modelVersionFromMessage(model_version);
   }
 
   async deleteModelVersion(name: string, version: string | number): Promise<void> {
-    checkModelName(name);
-    const request = { name, version: modelVersionNumber(version) };
+    const request = versionRequest(name, version);
     await callStore(this.registry, spec.deleteModelVersion, request);
   }
 
@@ -187,7 +180,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     stage: string,
     options: { readonly archiveExistingVersions?: boolean | undefined } = {},
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    const request = versionRequest(name, version);
     checkOptions("transitionModelVersionStage", options, ["archiveExistingVersions"]);
     const { archiveExistingVersions = false } = options;
     if (typeof archiveExistingVersions !== "boolean") {
@@ -203,8 +196,7 @@ export class ModelVersionClient extends RegisteredModelClient {
       );
     }
     const { model_version } = await callStore(this.registry, spec.transitionModelVersionStage, {
-      name,
-      version: modelVersionNumber(version),
+      ...request,
       stage: canonical,
       archive_existing_versions: archiveExistingVersions,
     });
@@ -217,18 +209,14 @@ export class ModelVersionClient extends RegisteredModelClient {
     key: string,
     value: LoggableValue,
   ): Promise<void> {
-    checkModelName(name);
-    checkTagKey(key);
-    const number = modelVersionNumber(version);
-    const request = { name, version: number, key, value: registryTagValue(key, value) };
+    const request = { ...versionRequest(name, version), ...registryTag(key, value) };
     await callStore(this.registry, spec.setModelVersionTag, request);
   }
 
   /** To delete a tag that is not there is no error. */
   async deleteModelVersionTag(name: string, version: string | number, key: string): Promise<void> {
-    checkModelName(name);
     checkTagKey(key);
-    const request = { name, version: modelVersionNumber(version), key };
+    const request = { ...versionRequest(name, version), key };
     await callStore(this.registry, spec.deleteModelVersionTag, request);
   }
 }

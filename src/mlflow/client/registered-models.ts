@@ -7,7 +7,6 @@ import {
   type RegisteredModel,
   registeredModelFromMessage,
 } from "../entities.js";
-import { invalidParameter } from "../errors.js";
 import * as spec from "../spec.js";
 import { callStore } from "../stores.js";
 import {
@@ -18,25 +17,22 @@ import {
   checkOptions,
   checkTagKey,
   type LoggableValue,
-  modelVersionNumber,
-  registryTagValue,
 } from "../validation.js";
 import { LoggedModelClient } from "./logged-models.js";
 import {
-  checkText,
-  eachOf,
+  descriptionRequest,
   type RegistrySearchOptions,
   registrySearchRequest,
-  tagsWith,
-} from "./requests.js";
+  registryTag,
+  registryTags,
+  versionRequest,
+} from "./registry-requests.js";
+import { checkText, eachOf } from "./requests.js";
 
 export interface CreateRegisteredModelOptions {
   readonly description?: string | undefined;
   readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
 }
-
-/** Most models of one page; MLflow's server refuses more. */
-const MAX_MODELS_PER_PAGE = 1000;
 
 export class RegisteredModelClient extends LoggedModelClient {
   async createRegisteredModel(
@@ -49,7 +45,7 @@ export class RegisteredModelClient extends LoggedModelClient {
     const { registered_model } = await callStore(this.registry, spec.createRegisteredModel, {
       name,
       description: options.description,
-      tags: tagsWith(registryTagValue, options.tags),
+      tags: registryTags(options.tags),
     });
     return registeredModelFromMessage(registered_model);
   }
@@ -78,12 +74,7 @@ export class RegisteredModelClient extends LoggedModelClient {
     changes: { readonly description: string },
   ): Promise<RegisteredModel> {
     checkModelName(name);
-    checkOptions("updateRegisteredModel", changes, ["description"]);
-    const { description } = changes;
-    if (typeof description !== "string") {
-      throw invalidParameter("description", description, "pass a text.");
-    }
-    const request = { name, description };
+    const request = { name, ...descriptionRequest("updateRegisteredModel", changes) };
     const { registered_model } = await callStore(
       this.registry,
       spec.updateRegisteredModel,
@@ -96,7 +87,7 @@ export class RegisteredModelClient extends LoggedModelClient {
   async searchRegisteredModels(
     options: RegistrySearchOptions = {},
   ): Promise<Page<RegisteredModel>> {
-    const request = registrySearchRequest(options, MAX_MODELS_PER_PAGE);
+    const request = registrySearchRequest(options);
     const { registered_models = [], next_page_token } = await callStore(
       this.registry,
       spec.searchRegisteredModels,
@@ -137,8 +128,7 @@ export class RegisteredModelClient extends LoggedModelClient {
 
   async setRegisteredModelTag(name: string, key: string, value: LoggableValue): Promise<void> {
     checkModelName(name);
-    checkTagKey(key);
-    const request = { name, key, value: registryTagValue(key, value) };
+    const request = { name, ...registryTag(key, value) };
     await callStore(this.registry, spec.setRegisteredModelTag, request);
   }
 
@@ -148,9 +138,8 @@ export class RegisteredModelClient extends LoggedModelClient {
     alias: string,
     version: string | number,
   ): Promise<void> {
-    checkModelName(name);
+    const request = { ...versionRequest(name, version), alias };
     checkNewAlias(alias);
-    const request = { name, alias, version: modelVersionNumber(version) };
     await callStore(this.registry, spec.setRegisteredModelAlias, request);
   }
 

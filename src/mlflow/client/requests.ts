@@ -44,25 +44,6 @@ export function searchRequest(options: SearchOptions) {
   return { request: { ...request, filter: filterString }, viewType };
 }
 
-export interface RegistrySearchOptions {
-  /** Such as `name = 'price model'`. */
-  readonly filterString?: string | undefined;
-  /** Such as `["last_updated_timestamp DESC"]`. */
-  readonly orderBy?: readonly string[] | undefined;
-  /** Most results of one page, 1 to 1000; 1000 when left out. */
-  readonly maxResults?: number | undefined;
-  /** `nextPageToken` of the page before. */
-  readonly pageToken?: string | undefined;
-}
-
-/** A search of the registry, which knows no view. */
-export function registrySearchRequest(options: RegistrySearchOptions, limit: number) {
-  checkOptions("search options", options, ["filterString", "orderBy", "maxResults", "pageToken"]);
-  const { request } = searchRequest(options);
-  checkMaxResults(request.max_results, limit);
-  return request;
-}
-
 export function checkText(field: string, value: unknown): void {
   if (value !== undefined && typeof value !== "string") {
     throw invalidParameter(field, value, "pass a text, or leave it out.");

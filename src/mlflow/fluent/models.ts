@@ -57,6 +57,28 @@ export async function initializeLoggedModel(
   return client.createLoggedModel(experimentId, { sourceRunId: target.runId, ...options });
 }
 
+/** A READY model whose files are elsewhere, of the active run, else in the active experiment. */
+export async function createExternalModel(
+  options: CreateLoggedModelOptions = {},
+): Promise<LoggedModel> {
+  const { client, target } = await targetOfModel();
+  const isOfRun = "runId" in target;
+  const experimentId = isOfRun
+    ? (await client.artifactRoot(target.runId)).experimentId
+    : target.experimentId;
+  const made = await client.createExternalModel(experimentId, {
+    ...(isOfRun && { sourceRunId: target.runId }),
+    ...options,
+  });
+  latestModel = made.modelId;
+  return made;
+}
+
+/** What the `MLmodel` file of a model says: of `runs:/…`, `models:/…`, or the place of its folder. */
+export async function getModelInfo(modelUri: string): Promise<ModelInfo> {
+  return currentClient().getModelInfo(modelUri);
+}
+
 export async function finalizeLoggedModel(
   modelId: string,
   status?: "READY" | "UPLOAD_FAILED",

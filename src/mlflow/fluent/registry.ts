@@ -1,6 +1,6 @@
 // The model registry of the store in force.
 import type { RegisterModelOptions, ResolvedModel } from "../client/model-uris.js";
-import type { RegistrySearchOptions } from "../client/requests.js";
+import type { RegistrySearchOptions } from "../client/registry-requests.js";
 import type { ModelVersion, Page, RegisteredModel } from "../entities.js";
 import type { LoggableValue } from "../validation.js";
 import { currentClient } from "./frames.js";

@@ -14,6 +14,7 @@ const MAX_FOUND_RUNS = 100_000;
 const SEARCH_RUNS_OPTIONS = [
   "experimentIds",
   "experimentNames",
+  "searchAllExperiments",
   "filterString",
   "orderBy",
   "maxResults",
@@ -28,17 +29,20 @@ export interface SearchRunsOptions extends Omit<SearchOptions, "pageToken"> {
   /** The active experiment when neither ids nor names are given. */
   readonly experimentIds?: readonly string[] | undefined;
   readonly experimentNames?: readonly string[] | undefined;
+  /** In every experiment that is not deleted; false when left out. */
+  readonly searchAllExperiments?: boolean | undefined;
 }
 
 /** All runs found, in memory; at most `maxResults`, 100000 when left out. */
 export async function searchRuns(options: SearchRunsOptions = {}): Promise<Run[]> {
   checkOptions("searchRuns", options, SEARCH_RUNS_OPTIONS);
-  const { experimentIds, experimentNames, maxResults = MAX_FOUND_RUNS, ...search } = options;
+  const { experimentIds, experimentNames, searchAllExperiments, ...rest } = options;
+  const { maxResults = MAX_FOUND_RUNS, ...search } = rest;
   if (!Number.isSafeInteger(maxResults) || maxResults < 1) {
     throw invalidParameter("maxResults", maxResults, "pass a whole number from 1.");
   }
   const client = currentClient();
-  const ids = await experimentIdsFor(client, experimentIds, experimentNames);
+  const ids = await experimentIdsFor(client, options);
   const found: Run[] = [];
   if (ids.length === 0) return found;
   let pageToken: string | undefined;
@@ -59,17 +63,28 @@ export async function* searchRunsIterator(
   options: SearchRunsOptions = {},
 ): AsyncGenerator<Run, void> {
   checkOptions("searchRunsIterator", options, SEARCH_RUNS_OPTIONS);
-  const { experimentIds, experimentNames, ...search } = options;
+  const { experimentIds, experimentNames, searchAllExperiments, ...search } = options;
   const client = currentClient();
-  const ids = await experimentIdsFor(client, experimentIds, experimentNames);
+  const ids = await experimentIdsFor(client, options);
   if (ids.length > 0) yield* client.searchRunsIterator(ids, search);
 }
 
 async function experimentIdsFor(
   client: MlflowClient,
-  ids: readonly string[] | undefined,
-  names: readonly string[] | undefined,
+  { experimentIds: ids, experimentNames: names, searchAllExperiments = false }: SearchRunsOptions,
 ): Promise<readonly string[]> {
+  if (typeof searchAllExperiments !== "boolean") {
+    throw invalidParameter("searchAllExperiments", searchAllExperiments, "pass true or false.");
+  }
+  if (searchAllExperiments && (ids ?? names) !== undefined) {
+    const fix = "pass it, or experimentIds, or experimentNames.";
+    throw invalidParameter("searchAllExperiments", searchAllExperiments, fix);
+  }
+  if (searchAllExperiments) {
+    const all: string[] = [];
+    for await (const { experimentId } of client.searchExperimentsIterator()) all.push(experimentId);
+    return all;
+  }
   if (ids !== undefined && names !== undefined) {
     const fix = "pass either experimentIds or experimentNames.";
     throw invalidParameter("experimentNames", names, fix);

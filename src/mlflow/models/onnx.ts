@@ -1,5 +1,6 @@
 // The ONNX flavour: a model that Python's MLflow loads, and predicts with.
 // Source: mlflow/onnx/__init__.py (3.17).
+import { downloadBytes } from "../artifact-functions.js";
 import {
   LOG_MODEL_OPTIONS,
   type LogModelOptions,
@@ -8,6 +9,7 @@ import {
 import { invalidParameter } from "../errors.js";
 import { logModel as logGenericModel } from "../fluent/models.js";
 import { checkOptions } from "../validation.js";
+import { flavorFile } from "./flavor-files.js";
 import type { Flavors } from "./mlmodel.js";
 import { modelFile, modelFilesOf } from "./model-files.js";
 import { pythonEnvironment } from "./python-environment.js";
@@ -34,6 +36,14 @@ function flavorsWith(providers: readonly string[], environment: object): Flavors
     onnx: { code: null, data: DATA_FILE, onnx_session_options: null, providers },
     python_function: { ...environment, data: DATA_FILE, loader_module: "mlflow.onnx" },
   };
+}
+
+/**
+ * The bytes of an ONNX model, for `InferenceSession.create` of onnxruntime-node or -web: of `runs:/…`,
+ * `models:/…`, or the place of its folder. Rejects with `INVALID_PARAMETER_VALUE` for another flavour.
+ */
+export async function loadModel(modelUri: string): Promise<Uint8Array<ArrayBuffer>> {
+  return downloadBytes(await flavorFile(modelUri, "onnx", "data", DATA_FILE));
 }
 
 /**

@@ -1,5 +1,6 @@
 // The TensorFlow.js flavour: a model as `model.json` with its weights, which `tf.loadLayersModel` reads.
 // Source: the format of `tf.io` in @tensorflow/tfjs-core 4.
+import { downloadBytes, loadDict } from "../artifact-functions.js";
 import {
   LOG_MODEL_OPTIONS,
   type LogModelOptions,
@@ -7,7 +8,9 @@ import {
 } from "../client/model-logging.js";
 import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
 import { logModel as logGenericModel } from "../fluent/models.js";
+import { joinUri } from "../stores.js";
 import { checkOptions } from "../validation.js";
+import { flavorFile } from "./flavor-files.js";
 import type { Flavors } from "./mlmodel.js";
 import { type ModelFile, type ModelSource, modelFilesOf } from "./model-files.js";
 
@@ -128,4 +131,48 @@ export async function logModel(
   }
   const files: ModelSource = isModel(model) ? await tfjsFilesOf(model) : await filesOfFolder(model);
   return logGenericModel(files, { ...options, flavors: TFJS_FLAVORS });
+}
+
+/** The part of `@tensorflow/tfjs` that loads a model. */
+export interface TfjsLoader<Layers, Graph> {
+  loadLayersModel(handler: never): Promise<Layers>;
+  loadGraphModel?(handler: never): Promise<Graph>;
+}
+
+/** Where a `model.json` says that its weights are: files beside it, in their order. */
+interface WeightsGroup {
+  readonly paths: readonly string[];
+  readonly weights: readonly unknown[];
+}
+
+/**
+ * Loads a model with the `tf` that is given: of `runs:/…`, `models:/…`, or the place of its folder. The
+ * weights are kept in memory. Rejects with `INVALID_PARAMETER_VALUE` for another flavour.
+ */
+export async function loadModel<Layers, Graph = never>(
+  modelUri: string,
+  tf: TfjsLoader<Layers, Graph>,
+): Promise<Layers | Graph> {
+  if (typeof tf?.loadLayersModel !== "function") {
+    throw invalidParameter("tf", tf, "pass the module @tensorflow/tfjs.");
+  }
+  const usual = `${FOLDER}/${MODEL_FILE}`;
+  const modelFile = await flavorFile(modelUri, "tfjs", "model_file", usual);
+  const { weightsManifest = [], ...json } = await loadDict(modelFile);
+  const groups = weightsManifest as readonly WeightsGroup[];
+  const folder = modelFile.slice(0, modelFile.lastIndexOf("/"));
+  const parts: ArrayBuffer[] = [];
+  for (const path of groups.flatMap(({ paths }) => paths)) {
+    parts.push((await downloadBytes(joinUri(folder, path))).buffer);
+  }
+  const artifacts = {
+    ...json,
+    weightSpecs: groups.flatMap(({ weights }) => weights),
+    weightData: bytesOf(parts).buffer,
+  };
+  const handler = { load: async () => artifacts } as never;
+  const isGraph = json.format === "graph-model" && tf.loadGraphModel !== undefined;
+  return isGraph
+    ? (tf.loadGraphModel as (from: never) => Promise<Graph>)(handler)
+    : tf.loadLayersModel(handler);
 }

@@ -129,6 +129,24 @@ inEachPlace(({ open, name }) => {
     expect(await readFile(somewhere, "utf8")).toBe("größe");
   });
 
+  it("keeps the oddest names that MLflow allows", async () => {
+    const names = ["what? 50 %", "a&b=c+d;e@f", "'q' (1)~!$", "日本 😀", "dots..in"];
+    const paths = names.map((own) => `odd ü/${own}.txt`);
+    for (const path of paths) await client.logText(runId, path, path);
+    const listed = await artifacts.listArtifacts({ runId, artifactPath: "odd ü" });
+    expect(listed.map(({ path }) => path)).toEqual([...paths].sort());
+    const folder = await temporaryFolder();
+    await client.downloadArtifacts(runId, "odd ü", folder);
+    expect(await treeOf(folder)).toEqual(Object.fromEntries(paths.map((path) => [path, path])));
+    for (const path of paths) {
+      expect(await artifacts.loadText({ runId, artifactPath: path })).toBe(path);
+      await artifacts.deleteArtifacts({ runId, artifactPath: path });
+    }
+    expect(await artifacts.listArtifacts({ runId, artifactPath: "odd ü" })).toEqual([]);
+    const outside = client.logText(runId, "x", "odd/../../x.txt");
+    await expect(outside).rejects.toMatchObject({ code: "INVALID_PARAMETER_VALUE" });
+  });
+
   it("of a run that has none are an empty folder", async () => {
     const folder = await temporaryFolder();
     expect(await artifacts.listArtifacts({ runId })).toEqual([]);

@@ -1,7 +1,10 @@
 // A large file past the server in parts, where the server offers it, and what happens when a part fails.
 import { createHash, randomFillSync } from "node:crypto";
+import { truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { beforeEach, expect, it, vi } from "vitest";
 import * as mlflow from "../../../src/mlflow/node.js";
+import { temporaryFolder } from "../../adapter/workplace.js";
 import type { Cloud } from "../../support/clouds.js";
 import { onServerWithS3 } from "./places.js";
 import { openUploads } from "./uploads.js";
@@ -84,6 +87,41 @@ onServerWithS3(({ open, cloud }) => {
     expect(parts(requests)).toHaveLength(5);
     const back = await mlflow.artifacts.downloadBytes({ runId, artifactPath: "large.bin" });
     expect(createHash("sha256").update(back).digest("hex")).toBe(sum);
+  });
+
+  it("comes from a file in parts of their own, also when one is sent again", async () => {
+    const { client, runId } = await open();
+    const file = join(await temporaryFolder(), "large.bin");
+    await writeFile(file, bytes);
+    let failures = 0;
+    watchRequests((request) =>
+      request.startsWith("PUT /bucket/") && failures++ < 1
+        ? new Response("SlowDown", { status: 503 })
+        : undefined,
+    );
+    await client.logArtifact(runId, file);
+    const back = await mlflow.artifacts.downloadBytes({ runId, artifactPath: "large.bin" });
+    expect(createHash("sha256").update(back).digest("hex")).toBe(sum);
+  });
+
+  it("is no file, and is not sent again, when what is read of it ends too soon", async () => {
+    const { client, runId } = await open();
+    const file = join(await temporaryFolder(), "large.bin");
+    await writeFile(file, bytes);
+    const requests = watchRequests();
+    const remove = mlflow.addInterceptor(async (call, proceed) => {
+      if (call.upload !== undefined) await truncate(file, 11 * MIB);
+      return proceed(call);
+    });
+    const upload = client.logArtifact(runId, file).finally(remove);
+    await expect(upload).rejects.toMatchObject({
+      code: "INVALID_STATE",
+      message: expect.stringContaining(`ends at ${11 * MIB} while it is uploaded`),
+    });
+    expect(steps(requests)).toEqual(["create", "abort"]);
+    expect(parts(requests)).toHaveLength(3);
+    vi.unstubAllGlobals();
+    expect(await openUploads(cloud?.() as Cloud)).toBe(0);
   });
 
   it.each([500, 403])("frees its parts when one is refused with %i", async (status) => {
