@@ -48,17 +48,26 @@ export function textContent(text: unknown, artifactPath: string): ArtifactConten
   return { sizeBytes: source.byteLength, contentType: contentTypeOf(artifactPath), source };
 }
 
-/** By its tag: a test runner or a frame may have a Uint8Array of its own. */
-function isBytes(value: unknown): value is Uint8Array {
-  return Object.prototype.toString.call(value) === "[object Uint8Array]";
+/** The bytes of a buffer or a view of one; by its tag, as a test runner or a frame may have classes of its own. */
+function bytesIn(value: unknown): Uint8Array | undefined {
+  const tag = Object.prototype.toString.call(value);
+  if (tag === "[object Uint8Array]") return value as Uint8Array;
+  if (tag === "[object ArrayBuffer]") return new Uint8Array(value as ArrayBuffer);
+  if (!ArrayBuffer.isView(value)) return undefined;
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
 /** Bytes as an artifact: in memory, or in a Blob, which a runtime may keep elsewhere. */
 export function bytesContent(bytes: unknown, artifactPath: string): ArtifactContent {
   const contentType = contentTypeOf(artifactPath);
   if (isBlob(bytes)) return { sizeBytes: bytes.size, contentType, source: bytes };
-  if (isBytes(bytes)) return { sizeBytes: bytes.byteLength, contentType, source: bytes };
-  throw invalidParameter("bytes", bytes, "pass a Uint8Array, a Blob or a ReadableStream of bytes.");
+  const source = bytesIn(bytes);
+  if (source !== undefined) return { sizeBytes: source.byteLength, contentType, source };
+  throw invalidParameter(
+    "bytes",
+    bytes,
+    "pass a Uint8Array, another view or buffer, a Blob, or a stream of bytes.",
+  );
 }
 
 let writeYaml: ((value: object) => string) | undefined;

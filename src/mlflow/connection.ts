@@ -36,6 +36,11 @@ export interface ConnectionOptions {
   readonly backoffFactorSeconds?: number | undefined;
   /** Most seconds added to a delay at random, from 0. `MLFLOW_HTTP_REQUEST_BACKOFF_JITTER`, else 1. */
   readonly backoffJitterSeconds?: number | undefined;
+  /**
+   * Calls to one server at once, 1 to 10,000; more wait for their turn, as a server's database has few
+   * connections. Files do not count. `MLFLOW_HTTP_POOL_MAXSIZE`, else 10.
+   */
+  readonly maxConcurrentRequests?: number | undefined;
   /** Waits as long as a server asks, up to 300 s. `MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER`, else true. */
   readonly respectRetryAfter?: boolean | undefined;
   /** Accepts any certificate; for tests. `MLFLOW_TRACKING_INSECURE_TLS`, else false. */
@@ -52,6 +57,7 @@ export interface ConnectionSettings {
   readonly maxRetries: number;
   readonly backoffFactorMs: number;
   readonly backoffJitterMs: number;
+  readonly maxConcurrentRequests: number;
   readonly respectRetryAfter: boolean;
   readonly insecureTls: boolean;
   readonly serverCertPath: string | undefined;
@@ -73,6 +79,7 @@ const NUMBERS = {
   maxRetries: ["MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7, 0, 10],
   backoffFactorSeconds: ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2, 0, 120],
   backoffJitterSeconds: ["MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", 1, 0, 120],
+  maxConcurrentRequests: ["MLFLOW_HTTP_POOL_MAXSIZE", 10, 1, 10_000],
 } as const;
 
 /** Switches: variable and default. */
@@ -88,6 +95,7 @@ const LIMIT_VARIABLES: Readonly<Record<string, string>> = {
 };
 
 type NumberName = keyof typeof NUMBERS;
+const WHOLE_NUMBERS: readonly NumberName[] = ["maxRetries", "maxConcurrentRequests"];
 type SwitchName = keyof typeof SWITCHES;
 
 export const CONNECTION_OPTIONS: readonly string[] = [
@@ -166,6 +174,7 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
     maxRetries: number("maxRetries"),
     backoffFactorMs: 1000 * number("backoffFactorSeconds"),
     backoffJitterMs: 1000 * number("backoffJitterSeconds"),
+    maxConcurrentRequests: number("maxConcurrentRequests"),
     respectRetryAfter: isOn("respectRetryAfter"),
     insecureTls,
     serverCertPath: insecureTls ? undefined : serverCertPath,
@@ -190,9 +199,10 @@ function isInside(value: number, { least, most }: Limits): boolean {
 }
 
 function checkNumber(name: NumberName, value: unknown, limits: Limits): void {
-  const isWhole = name !== "maxRetries" || Number.isInteger(value);
-  if (typeof value === "number" && isWhole && isInside(value, limits)) return;
-  const kind = name === "maxRetries" ? "a whole number" : "a number";
+  const mustBeWhole = WHOLE_NUMBERS.includes(name);
+  const isRight = typeof value === "number" && (!mustBeWhole || Number.isInteger(value));
+  if (isRight && isInside(value, limits)) return;
+  const kind = mustBeWhole ? "a whole number" : "a number";
   throw invalidParameter(name, value, `pass ${kind} from ${limits.least} to ${limits.most}.`);
 }
 

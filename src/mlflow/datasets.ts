@@ -105,7 +105,7 @@ async function datasetOf(
 
 /** Rows: an array of objects, one per row. Rejects with MlflowError for what are no rows. */
 export async function fromRows(
-  rows: readonly Readonly<Record<string, unknown>>[],
+  rows: readonly object[],
   options: DatasetOptions = {},
 ): Promise<Dataset> {
   checkDatasetOptions(options);

@@ -37,7 +37,7 @@ import {
   type Written,
 } from "./run-writes.js";
 import { type TableData, tableWrite } from "./tables.js";
-import { checkTerminalStatus, type LoggableValue } from "./validation.js";
+import { checkTerminalStatus, type LoggableValue, type ObjectOf } from "./validation.js";
 
 export type { ActiveRun } from "./fluent/frames.js";
 export { setRegistryUri, setTrackingUri } from "./store-uri.js";
@@ -163,10 +163,10 @@ export function logMetric<const Options extends MetricOptions>(
 }
 
 /** Several metrics of one moment, in as few requests as MLflow's limits allow. */
-export function logMetrics<const Options extends MetricOptions>(
-  metrics: Readonly<Record<string, number>>,
-  options?: Options | number,
-): Promise<Written<Options>> {
+export function logMetrics<
+  Metrics extends ObjectOf<Metrics, number>,
+  const Options extends MetricOptions,
+>(metrics: Metrics, options?: Options | number): Promise<Written<Options>> {
   return log(() => metricsWrite(metrics, aboutActiveModel(options)));
 }
 
@@ -179,13 +179,15 @@ export function logParam<const Options extends WriteOptions>(
   return log(() => paramWrite(key, value, options));
 }
 
-export function logParams<const Options extends WriteOptions>(
-  params: Readonly<Record<string, LoggableValue>>,
-  options?: Options,
-): Promise<Written<Options>> {
-  return log(() => paramsWrite(params, options));
+/** Several params, in as few requests as MLflow's limits allow. */
+export function logParams<
+  Params extends ObjectOf<Params, LoggableValue | null | undefined>,
+  const Options extends WriteOptions,
+>(params: Params, options?: Options): Promise<Written<Options>> {
+  return log(() => paramsWrite(params as Readonly<Record<string, LoggableValue>>, options));
 }
 
+/** Sets a tag of the run; one that it has already is given another value. */
 export function setTag<const Options extends WriteOptions>(
   key: string,
   value: LoggableValue,
@@ -194,13 +196,15 @@ export function setTag<const Options extends WriteOptions>(
   return log(() => tagWrite(key, value, options));
 }
 
-export function setTags<const Options extends WriteOptions>(
-  tags: Readonly<Record<string, LoggableValue>>,
-  options?: Options,
-): Promise<Written<Options>> {
-  return log(() => tagsWrite(tags, options));
+/** Sets several tags, in as few requests as MLflow's limits allow. */
+export function setTags<
+  Tags extends ObjectOf<Tags, LoggableValue | null | undefined>,
+  const Options extends WriteOptions,
+>(tags: Tags, options?: Options): Promise<Written<Options>> {
+  return log(() => tagsWrite(tags as Readonly<Record<string, LoggableValue>>, options));
 }
 
+/** Takes a tag from the run. Rejects with `RESOURCE_DOES_NOT_EXIST` when it has none of that name. */
 export function deleteTag(key: string): Promise<void> {
   return log(() => tagRemoval(key));
 }
@@ -223,6 +227,7 @@ export function logArtifacts(
   return log(() => localArtifacts(localDirectory, artifactPath, options));
 }
 
+/** A text, in UTF-8, as a file of the run's artifacts. */
 export function logText(
   text: string,
   artifactFile: string,

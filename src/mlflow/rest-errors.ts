@@ -48,7 +48,7 @@ export interface Answer {
 /**
  * Why an attempt had no answer; `blocked`: fetch does not even try a port such as 9; `certificate`:
  * one side does not accept the other's; `local`: it could not be sent; `redirected`: it was sent
- * elsewhere, where a file cannot go.
+ * elsewhere, where a file cannot go; `circling`: it was sent from one place to another without end.
  */
 export type FailureKind =
   | "unconnected"
@@ -57,7 +57,8 @@ export type FailureKind =
   | "broken"
   | "timeout"
   | "local"
-  | "redirected";
+  | "redirected"
+  | "circling";
 
 /** How one attempt ended without an answer. */
 export class AttemptFailure {
@@ -107,7 +108,9 @@ export function errorOf(answer: Answer, call: StoreCall, uri: string): MlflowErr
   const message = jsonObject(answer.text);
   const errorCode = typeof message?.error_code === "string" ? message.error_code : undefined;
   if (errorCode !== undefined) {
-    const text = `${errorCode}: ${String(message?.message ?? "")}${doubt}`;
+    const said = String(message?.message ?? "");
+    const end = doubt === "" || /[.!?]\s*$/.test(said) ? "" : ".";
+    const text = `${errorCode}: ${said}${end}${doubt}`;
     return failure(inDoubt, errorCode, text, { status, errorCode });
   }
   const where = `${call.method} ${uri}${call.path}`;
@@ -152,12 +155,13 @@ export function errorWithoutAnswer(
   const where = `${call.method} ${call.path}`;
   const inDoubt = (wasInDoubt || kind === "timeout" || kind === "broken") && !onlyReads(call);
   const earlier = wasInDoubt && inDoubt ? " An earlier attempt may have been carried out." : "";
+  const perhaps = inDoubt ? " It may have been carried out." : "";
   switch (kind) {
     case "timeout":
       return failure(
         inDoubt,
         "TIMEOUT",
-        `The MLflow server at ${uri} did not answer ${where} within ${settings.timeoutMs / 1000} s. It may have been carried out. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
+        `The MLflow server at ${uri} did not answer ${where} within ${settings.timeoutMs / 1000} s.${perhaps} Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
         { cause },
       );
     case "local":
@@ -172,6 +176,13 @@ export function errorWithoutAnswer(
         inDoubt,
         "INVALID_RESPONSE",
         `${call.method} ${uri}${call.path} answered with a redirect, where MLflow takes the file. Set the tracking URI to the server's final address.${earlier}`,
+        { cause },
+      );
+    case "circling":
+      return failure(
+        inDoubt,
+        "INVALID_RESPONSE",
+        `${call.method} ${uri}${call.path} is redirected from one place to another without end. Is there a login page in front of the server? Set the tracking URI to the server's final address, and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN.${earlier}`,
         { cause },
       );
     case "unconnected":
@@ -198,7 +209,7 @@ export function errorWithoutAnswer(
       return failure(
         inDoubt,
         "SERVER_UNREACHABLE",
-        `The connection to the MLflow server at ${uri} broke during ${where} (${causeText(cause)}). It may have been carried out.`,
+        `The connection to the MLflow server at ${uri} broke during ${where} (${causeText(cause)}).${perhaps}`,
         { cause },
       );
   }
@@ -248,6 +259,7 @@ function says(error: unknown, text: string): boolean {
 export function failureKind(error: unknown): FailureKind {
   if (says(error, "bad port")) return "blocked";
   if (says(error, "unexpected redirect")) return "redirected";
+  if (says(error, "redirect count exceeded")) return "circling";
   const codes = codesOf(error);
   if (codes.some((code) => UNCONNECTED_CODES.includes(code))) return "unconnected";
   if (codes.some((code) => CERTIFICATE_CODE.test(code))) return "certificate";

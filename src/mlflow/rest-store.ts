@@ -12,6 +12,7 @@ import { numberToMessage } from "./entities.js";
 import { MlflowError, reasonOf } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
 import { contentBody, endedBy, opened, type RequestBody } from "./request-body.js";
+import { Turns } from "./request-turns.js";
 import {
   type Answer,
   AttemptFailure,
@@ -29,6 +30,15 @@ import { workspaceInForce } from "./workspace.js";
 
 /** Servers that have answered at least once, by base URI: they are worth waiting for. */
 const answered = new Set<string>();
+
+/** Requests to one server that wait for their turn, and those underway, by base URI. */
+const turns = new Map<string, Turns>();
+
+function turnsAt(uri: string): Turns {
+  const known = turns.get(uri) ?? new Turns();
+  turns.set(uri, known);
+  return known;
+}
 
 /** Where a server is, and who its URI says one is. */
 export interface RestLocation extends UriCredentials {
@@ -158,7 +168,11 @@ export class RestStore implements Store {
       let failure: Failure;
       let outcome: Answer | AttemptFailure;
       try {
-        const answer = await this.#attempt(call, pathAndQuery, settings, fetchFrom, headers, body);
+        // Files are not the database's work, and may take long.
+        const attempt = () => this.#attempt(call, pathAndQuery, settings, fetchFrom, headers, body);
+        const answer = await (call.upload === undefined
+          ? turnsAt(this.uri).take(settings.maxConcurrentRequests, attempt)
+          : attempt());
         outcome = { ...answer, inDoubt };
       } catch (error) {
         if (!(error instanceof AttemptFailure)) throw error;

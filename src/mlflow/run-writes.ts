@@ -1,7 +1,7 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { isByteStream } from "./artifact-stores/content.js";
+import { byteStreamOf } from "./artifact-stores/content.js";
 import { checkTransfer } from "./artifact-stores/download.js";
 import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
@@ -29,7 +29,12 @@ import {
 const FILES_AT_A_TIME = 4;
 
 /** What `logBytes` takes. */
-export type ArtifactBytes = Uint8Array | Blob | ReadableStream<Uint8Array>;
+export type ArtifactBytes =
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>;
 
 /** The run that a write goes to. */
 export interface RunTarget {
@@ -289,17 +294,18 @@ export function bytesArtifact(
   transfer?: TransferOptions,
 ): RunWrite {
   checkArtifactPath(artifactFile);
-  if (!isByteStream(bytes)) {
+  const stream = byteStreamOf(bytes);
+  if (stream === undefined) {
     return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
   }
   checkTransfer("artifact options", transfer ?? {});
   return async (target) => {
     const { files } = currentRuntime();
     if (files === undefined) {
-      const blob = await new Response(bytes).blob();
+      const blob = await new Response(stream).blob();
       return artifactWrite(artifactFile, bytesContent(blob, artifactFile), transfer)(target);
     }
-    const kept = await files.keepTemporarily(bytes);
+    const kept = await files.keepTemporarily(stream);
     try {
       const content = fileContent(kept.path, kept.sizeBytes, artifactFile);
       await artifactWrite(artifactFile, content, transfer)(target);

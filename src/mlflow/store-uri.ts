@@ -18,6 +18,9 @@ export function schemeOf(uri: string): string | undefined {
   return /^([a-zA-Z][a-zA-Z0-9+.-]+):/.exec(uri)?.[1]?.toLowerCase();
 }
 
+/** An address of a server whose scheme was forgotten: `localhost:5000`, `10.0.0.7:5000/mlflow`. */
+const HOST_AND_PORT = /^(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{1,5}(?=\/|$)/;
+
 /** A URI that may be shown: user name and password removed. */
 export function withoutCredentials(uri: string): string {
   // The second form is a password in which somebody forgot to encode a '/', '?' or '#'.
@@ -32,6 +35,9 @@ export function withoutCredentials(uri: string): string {
  * Throws MlflowError `INVALID_PARAMETER_VALUE` for anything else, naming the alternative.
  */
 export function locateStore(uri: string): StoreLocation {
+  const address = typeof uri === "string" ? HOST_AND_PORT.exec(uri)?.[0] : undefined;
+  // Nobody means a folder, or a scheme, of such a name.
+  if (address !== undefined) throw unsupported(uri, `did you mean http://${uri}?`);
   if (typeof uri !== "string") {
     throw unsupported(String(uri), "pass a text, such as http://localhost:5000.");
   }
@@ -125,8 +131,13 @@ interface ChosenStore {
 let chosenTracking: ChosenStore | undefined;
 let chosenRegistry: ChosenStore | undefined;
 
-function checkedChoice(where: string, uri: string, connection: ConnectionOptions): ChosenStore {
+function checkedChoice(
+  where: string,
+  given: string | URL,
+  connection: ConnectionOptions,
+): ChosenStore {
   checkConnection(where, connection);
+  const uri = given instanceof URL ? given.href : given;
   locateStore(uri);
   return { uri, connection };
 }
@@ -143,7 +154,10 @@ export function connectionTo(uri: string): ConnectionOptions {
  * Sets the tracking URI of this process, and how it is reached; checked at once.
  * Throws MlflowError `INVALID_PARAMETER_VALUE`.
  */
-export function setTrackingUri(uri: string, connection: ConnectionOptions = NO_OPTIONS): void {
+export function setTrackingUri(
+  uri: string | URL,
+  connection: ConnectionOptions = NO_OPTIONS,
+): void {
   chosenTracking = checkedChoice("setTrackingUri", uri, connection);
 }
 
@@ -171,7 +185,10 @@ export function isTrackingUriSet(): boolean {
  * Sets the model registry's URI of this process, and how it is reached; checked at once.
  * Throws MlflowError `INVALID_PARAMETER_VALUE`.
  */
-export function setRegistryUri(uri: string, connection: ConnectionOptions = NO_OPTIONS): void {
+export function setRegistryUri(
+  uri: string | URL,
+  connection: ConnectionOptions = NO_OPTIONS,
+): void {
   chosenRegistry = checkedChoice("setRegistryUri", uri, connection);
 }
 

@@ -11,9 +11,7 @@ import { callStore } from "./stores.js";
 import { checkArtifactPath } from "./validation.js";
 
 /** Rows as objects, or columns by name, all of one length. */
-export type TableData =
-  | readonly Readonly<Record<string, unknown>>[]
-  | Readonly<Record<string, readonly unknown[]>>;
+export type TableData = readonly object[] | Readonly<Record<string, readonly unknown[]>>;
 
 /** A table as its file has it: pandas' orientation "split". */
 export interface Table {
@@ -50,7 +48,7 @@ function tableOf(data: TableData): Table {
     const columns = [...new Set(data.flatMap((row) => Object.keys(row)))];
     return { columns, data: rowsOf(columns, data) };
   }
-  const columns = isRecord(data) ? Object.entries(data) : [];
+  const columns = isRecord(data) ? Object.entries(data as Record<string, readonly unknown[]>) : [];
   const lengths = new Set(
     columns.map(([, values]) => (Array.isArray(values) ? values.length : -1)),
   );

@@ -19,6 +19,9 @@ const MAX_ALIAS_LENGTH = 255;
 /** What can be logged as a param or tag. Objects and arrays are written as JSON. */
 export type LoggableValue = string | number | boolean | bigint | object;
 
+/** An object with such values: also one whose type is an interface, which has no index signature. */
+export type ObjectOf<Fields, Value> = { readonly [Name in keyof Fields]: Value };
+
 const RUN_ID = /^[a-zA-Z0-9][\p{L}\p{N}_-]{0,255}$/u;
 const MODEL_ID = /^[a-zA-Z0-9][\w-]*$/;
 const EXPERIMENT_ID = /^[a-zA-Z0-9][\p{L}\p{N}_-]{0,63}$/u;

@@ -66,6 +66,18 @@ function onStore(uri: () => Promise<string>): void {
     expect(below.stdout).toContain("7  kept/model/weights.bin\n");
   });
 
+  it("tells an empty folder from a slip of the pen", async () => {
+    await run("upload", "model/weights.bin", "kept", "--run-id", runId);
+    const missing = await run("list", "kept/nothing", "--run-id", runId);
+    expect(missing).toMatchObject({ code: 2, stdout: "" });
+    expect(missing.stderr).toContain(
+      "'kept/nothing' is not among the run's artifacts below 'kept'",
+    );
+    const file = await run("list", "kept/weights.bin", "--run-id", runId);
+    expect(file).toMatchObject({ code: 2, stdout: "" });
+    expect(file.stderr).toContain("'kept/weights.bin' is a file of 7 bytes");
+  });
+
   it("says in one line what is not there", async () => {
     const { code, stdout, stderr } = await run("download", "none.txt", "--run-id", runId);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

@@ -94,13 +94,37 @@ function listText(entries: readonly ArtifactInfo[]): string {
     .join("");
 }
 
+/**
+ * An empty folder, and what is not there, look alike in a listing of it: the one above tells which it is.
+ * @throws {UsageError} for a file, and for what is not there.
+ */
+async function checkFolder(
+  path: string,
+  place: mlflow.artifacts.ArtifactSelection,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = path.replace(/^\/+|\/+$/g, "");
+  if (wanted === "") return;
+  const above = wanted.includes("/") ? wanted.slice(0, wanted.lastIndexOf("/")) : undefined;
+  const beside = await mlflow.artifacts.listArtifacts({ ...place, artifactPath: above, signal });
+  const found = beside.find((entry) => entry.path === wanted);
+  if (found?.isDirectory) return;
+  throw new UsageError(
+    found === undefined
+      ? `'${wanted}' is not among the run's artifacts${above === undefined ? "" : ` below '${above}'`}; list them without a path.`
+      : `'${wanted}' is a file of ${found.sizeBytes ?? "unknown"} bytes; fetch it with 'genops artifacts download'.`,
+  );
+}
+
 async function runList(path: string | undefined, options: ListOptions): Promise<void> {
   const place = selection(options, path);
-  const entries = await interruptible((signal) =>
-    options.recursive
-      ? everythingIn({ ...place, signal })
-      : mlflow.artifacts.listArtifacts({ ...place, signal }),
-  );
+  const entries = await interruptible(async (signal) => {
+    const listed = options.recursive
+      ? await everythingIn({ ...place, signal })
+      : await mlflow.artifacts.listArtifacts({ ...place, signal });
+    if (listed.length === 0 && path !== undefined) await checkFolder(path, place, signal);
+    return listed;
+  });
   await writeResult(options.json, { artifacts: entries }, listText(entries));
 }
 

@@ -16,6 +16,29 @@ export function isByteStream(value: unknown): value is ReadableStream<Uint8Array
   return isTagged(value, "ReadableStream");
 }
 
+/**
+ * What gives bytes one piece after another, as a stream: a ReadableStream, a stream of Node's, or any
+ * other async iterable. Undefined for what is none.
+ */
+export function byteStreamOf(value: unknown): ReadableStream<Uint8Array> | undefined {
+  if (isByteStream(value)) return value;
+  const iterate = (value as Partial<AsyncIterable<Uint8Array>> | null | undefined)?.[
+    Symbol.asyncIterator
+  ];
+  if (typeof iterate !== "function") return undefined;
+  const pieces = iterate.call(value);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value: piece } = await pieces.next();
+      if (done === true) controller.close();
+      else controller.enqueue(piece);
+    },
+    async cancel() {
+      await pieces.return?.();
+    },
+  });
+}
+
 /** The bytes from `start` up to `end`, read as they are asked for. */
 export function openContent(
   { source }: ArtifactContent,

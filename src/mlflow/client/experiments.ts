@@ -33,7 +33,7 @@ export function activeIdOf({ name, experimentId, lifecycleStage }: Experiment): 
   if (lifecycleStage === "active") return experimentId;
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
-    `The experiment '${name}' is deleted. Restore it with restoreExperiment("${experimentId}") of MlflowClient, or use another name.`,
+    `The experiment '${name}' is deleted. Restore it with restoreExperiment("${experimentId}"), or use another name.`,
   );
 }
 

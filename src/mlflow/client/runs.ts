@@ -94,7 +94,7 @@ export class RunClient extends ExperimentClient {
     if (lifecycleStage === "active") return experimentId;
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
-      `Run '${runId}' cannot be a parent because it is deleted. Restore it with restoreRun() of MlflowClient.`,
+      `Run '${runId}' cannot be a parent because it is deleted. Restore it with restoreRun().`,
     );
   }
 

@@ -169,7 +169,7 @@ async function resume(
   if (info.lifecycleStage === "deleted") {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
-      `Run '${runId}' cannot be resumed because it is deleted. Restore it with restoreRun() of MlflowClient.`,
+      `Run '${runId}' cannot be resumed because it is deleted. Restore it with restoreRun().`,
     );
   }
   const changed = await client.updateRun(runId, { status: "RUNNING", runName });

@@ -1,6 +1,6 @@
 // MLflow's schema of data: columns with types, or tensors with shapes, told from a sample.
 // Source: mlflow/types/schema.py and mlflow/types/utils.py (3.17).
-import { invalidParameter } from "../errors.js";
+import { invalidParameter, MlflowError } from "../errors.js";
 import { isTensor, tensorOf } from "./tensor.js";
 
 export type ScalarType =
@@ -57,32 +57,32 @@ function isNumeric(type: ColumnType): boolean {
 }
 
 /** One type for both; JavaScript's numbers are whole ones only when all of them are. */
-function merged(one: ColumnType, other: ColumnType): ColumnType {
+function merged(one: ColumnType, other: ColumnType, column?: string): ColumnType {
   if (one.type === "any") return other;
   if (other.type === "any") return one;
   if (isNumeric(one) && isNumeric(other) && one.type !== other.type) return { type: "double" };
   if (one.type === "array" && other.type === "array") {
-    return { type: "array", items: merged(one.items, other.items) };
+    return { type: "array", items: merged(one.items, other.items, column) };
   }
   if (one.type === "object" && other.type === "object") {
     const names = [...new Set([...Object.keys(one.properties), ...Object.keys(other.properties)])];
     const properties = names.map((name) => {
       const [left, right] = [one.properties[name], other.properties[name]];
-      const type = merged(left ?? ANY, right ?? ANY);
+      const type = merged(left ?? ANY, right ?? ANY, name);
       return [name, { ...type, required: (left?.required && right?.required) === true }];
     });
     return { type: "object", properties: Object.fromEntries(properties) };
   }
   if (one.type === other.type) return one;
-  throw invalidParameter(
-    "schema",
-    undefined,
-    `values of one column are of the types ${one.type} and ${other.type}; give them one type.`,
+  throw new MlflowError(
+    "INVALID_PARAMETER_VALUE",
+    `No schema: values of ${column === undefined ? "one column" : `the column '${column}'`} are of the types ${one.type} and ${other.type}; give them one type.`,
   );
 }
 
-function typeOfAll(values: readonly unknown[]): ColumnType {
-  return values.map(typeOf).reduce(merged, ANY);
+/** `column`: whose values they are, for the message when they do not go together. */
+function typeOfAll(values: readonly unknown[], column?: string): ColumnType {
+  return values.map(typeOf).reduce((one, other) => merged(one, other, column), ANY);
 }
 
 function typeOf(value: unknown): ColumnType {
@@ -123,7 +123,10 @@ function typeOf(value: unknown): ColumnType {
 function columnsOf(rows: readonly Readonly<Record<string, unknown>>[]): ColumnSpec[] {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return names.map((name) => ({
-    ...typeOfAll(rows.map((row) => row[name])),
+    ...typeOfAll(
+      rows.map((row) => row[name]),
+      name,
+    ),
     name,
     required: rows.every((row) => !isMissing(row[name])),
   }));
