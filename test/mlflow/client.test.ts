@@ -82,6 +82,7 @@ describe("the seam", () => {
         path: `${RUNS}/create`,
         body: {
           experiment_id: "7",
+          user_id: "unknown",
           run_name: "r",
           start_time: 5,
           tags: [{ key: "a", value: "1" }],
@@ -128,6 +129,18 @@ describe("the seam", () => {
     // The newest is outermost.
     expect(bodies).toEqual(["changed"]);
     expect(info.userId).toBe("somebody");
+  });
+
+  it("sees the user that a tag names, and as Python calls nobody", async () => {
+    const { client } = await aServer();
+    const users: unknown[] = [];
+    intercept((call, proceed) => {
+      users.push(call.body.user_id);
+      return proceed(call);
+    });
+    await client.createRun("7", { tags: { "mlflow.user": "ada" } });
+    await client.createRun("7");
+    expect(users).toEqual(["ada", "unknown"]);
   });
 
   it("keeps from the store what an interceptor refuses", async () => {
