@@ -143,6 +143,12 @@ describe("the seam", () => {
     expect(users).toEqual(["ada", "unknown"]);
   });
 
+  it("sees a question about a model whose name MLflow 2 allowed", async () => {
+    const { client } = await aServer();
+    const ask = () => client.getModelVersion("team/model:a", 1).catch(() => undefined);
+    expect(await callsOf(ask)).toEqual(["GET model-versions/get"]);
+  });
+
   it("keeps from the store what an interceptor refuses", async () => {
     const { server, client } = await aServer();
     const refusal = new Error("not today");
@@ -424,7 +430,7 @@ describe("what MLflow forbids", () => {
     ["a search's experiments", "experimentIds", (c) => loosely(c).searchRuns?.("7")],
     ["a model without a name", "model name", (c) => c.createRegisteredModel(" ")],
     ["a model's slash", "model name", (c) => c.createRegisteredModel("a/b")],
-    ["a model's colon", "model name", (c) => c.getModelVersion("a:b", 1)],
+    ["a model's colon", "model name", (c) => c.renameRegisteredModel("m", "a:b")],
     ["a model's dots", "model name", (c) => c.createRegisteredModel("..a")],
     ["a version", "version", (c) => c.getModelVersion("m", "one")],
     ["a version 1.5", "version", (c) => c.deleteModelVersion("m", 1.5)],

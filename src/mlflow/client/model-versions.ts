@@ -12,7 +12,7 @@ import * as spec from "../spec.js";
 import { callStore } from "../stores.js";
 import {
   canonicalStage,
-  checkModelName,
+  checkKnownModelName,
   checkOptions,
   checkRunId,
   checkTagKey,
@@ -67,7 +67,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     source: string,
     options: CreateModelVersionOptions = {},
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkSource(source);
     const known = ["runId", "runLink", "modelId", "description", "tags", "awaitCreationForMs"];
     checkOptions("createModelVersion", options, known);
@@ -115,7 +115,7 @@ export class ModelVersionClient extends RegisteredModelClient {
 
   /** URI of the folder that holds a version's files. */
   async getModelVersionDownloadUri(name: string, version: string | number): Promise<string> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const request = { name, version: modelVersionNumber(version) };
     const { artifact_uri } = await callStore(
       this.registry,
@@ -152,7 +152,7 @@ export class ModelVersionClient extends RegisteredModelClient {
   }
 
   async getModelVersion(name: string, version: string | number): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const request = { name, version: modelVersionNumber(version) };
     const { model_version } = await callStore(this.registry, spec.getModelVersion, request);
     return modelVersionFromMessage(model_version);
@@ -163,7 +163,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     version: string | number,
     changes: { readonly description: string },
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkOptions("updateModelVersion", changes, ["description"]);
     const { description } = changes;
     if (typeof description !== "string") {
@@ -175,7 +175,7 @@ export class ModelVersionClient extends RegisteredModelClient {
   }
 
   async deleteModelVersion(name: string, version: string | number): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const request = { name, version: modelVersionNumber(version) };
     await callStore(this.registry, spec.deleteModelVersion, request);
   }
@@ -187,7 +187,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     stage: string,
     options: { readonly archiveExistingVersions?: boolean | undefined } = {},
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkOptions("transitionModelVersionStage", options, ["archiveExistingVersions"]);
     const { archiveExistingVersions = false } = options;
     if (typeof archiveExistingVersions !== "boolean") {
@@ -217,7 +217,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     key: string,
     value: LoggableValue,
   ): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkTagKey(key);
     const number = modelVersionNumber(version);
     const request = { name, version: number, key, value: registryTagValue(key, value) };
@@ -226,7 +226,7 @@ export class ModelVersionClient extends RegisteredModelClient {
 
   /** To delete a tag that is not there is no error. */
   async deleteModelVersionTag(name: string, version: string | number, key: string): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkTagKey(key);
     const request = { name, version: modelVersionNumber(version), key };
     await callStore(this.registry, spec.deleteModelVersionTag, request);
