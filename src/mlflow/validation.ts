@@ -223,10 +223,16 @@ export function checkExperimentName(name: unknown): asserts name is string {
   }
 }
 
-export function checkModelName(name: unknown): asserts name is string {
+/** The name of a registered model that is there: MLflow before 3.0 let it be any text. */
+export function checkKnownModelName(name: unknown): asserts name is string {
   if (typeof name !== "string" || name.trim() === "") {
     throw invalidParameter("model name", name, "pass a non-empty text.");
   }
+}
+
+/** The name of a registered model that is to be. */
+export function checkModelName(name: unknown): asserts name is string {
+  checkKnownModelName(name);
   if (/[/:]/.test(name)) {
     throw invalidParameter("model name", name, "a model's name cannot contain '/' or ':'.");
   }

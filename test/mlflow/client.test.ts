@@ -82,6 +82,7 @@ describe("the seam", () => {
         path: `${RUNS}/create`,
         body: {
           experiment_id: "7",
+          user_id: "unknown",
           run_name: "r",
           start_time: 5,
           tags: [{ key: "a", value: "1" }],
@@ -128,6 +129,24 @@ describe("the seam", () => {
     // The newest is outermost.
     expect(bodies).toEqual(["changed"]);
     expect(info.userId).toBe("somebody");
+  });
+
+  it("sees the user that a tag names, and as Python calls nobody", async () => {
+    const { client } = await aServer();
+    const users: unknown[] = [];
+    intercept((call, proceed) => {
+      users.push(call.body.user_id);
+      return proceed(call);
+    });
+    await client.createRun("7", { tags: { "mlflow.user": "ada" } });
+    await client.createRun("7");
+    expect(users).toEqual(["ada", "unknown"]);
+  });
+
+  it("sees a question about a model whose name MLflow 2 allowed", async () => {
+    const { client } = await aServer();
+    const ask = () => client.getModelVersion("team/model:a", 1).catch(() => undefined);
+    expect(await callsOf(ask)).toEqual(["GET model-versions/get"]);
   });
 
   it("keeps from the store what an interceptor refuses", async () => {
@@ -411,7 +430,7 @@ describe("what MLflow forbids", () => {
     ["a search's experiments", "experimentIds", (c) => loosely(c).searchRuns?.("7")],
     ["a model without a name", "model name", (c) => c.createRegisteredModel(" ")],
     ["a model's slash", "model name", (c) => c.createRegisteredModel("a/b")],
-    ["a model's colon", "model name", (c) => c.getModelVersion("a:b", 1)],
+    ["a model's colon", "model name", (c) => c.renameRegisteredModel("m", "a:b")],
     ["a model's dots", "model name", (c) => c.createRegisteredModel("..a")],
     ["a version", "version", (c) => c.getModelVersion("m", "one")],
     ["a version 1.5", "version", (c) => c.deleteModelVersion("m", 1.5)],

@@ -236,6 +236,16 @@ onEachStore(() => {
         message: expect.stringContaining(runId),
       });
     });
+
+    it("that was deleted by somebody else is no parent either", async () => {
+      const runId = await mlflow.withRun({}, (run) => run.info.runId);
+      const trackingUri = mlflow.getTrackingUri();
+      await new mlflow.MlflowClient({ trackingUri }).deleteRun(runId);
+      await expect(mlflow.startRun({ parentRunId: runId })).rejects.toMatchObject({
+        code: "INVALID_PARAMETER_VALUE",
+        message: expect.stringContaining("restoreRun()"),
+      });
+    });
   });
 
   describe("nesting", () => {

@@ -12,7 +12,7 @@ import * as spec from "../spec.js";
 import { callStore } from "../stores.js";
 import {
   canonicalStage,
-  checkModelName,
+  checkKnownModelName,
   checkOptions,
   checkRunId,
   checkTagKey,
@@ -65,7 +65,7 @@ export class ModelVersionClient extends RegisteredModelClient {
     source: string,
     options: CreateModelVersionOptions = {},
   ): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkSource(source);
     const known = ["runId", "runLink", "modelId", "description", "tags", "awaitCreationForMs"];
     checkOptions("createModelVersion", options, known);

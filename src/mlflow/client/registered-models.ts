@@ -12,6 +12,7 @@ import { callStore } from "../stores.js";
 import {
   canonicalStage,
   checkAlias,
+  checkKnownModelName,
   checkModelName,
   checkNewAlias,
   checkOptions,
@@ -51,14 +52,14 @@ export class RegisteredModelClient extends LoggedModelClient {
   }
 
   async getRegisteredModel(name: string): Promise<RegisteredModel> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const { registered_model } = await callStore(this.registry, spec.getRegisteredModel, { name });
     return registeredModelFromMessage(registered_model);
   }
 
   /** The versions, tags and aliases come along. Rejects when the other name is taken. */
   async renameRegisteredModel(name: string, newName: string): Promise<RegisteredModel> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkModelName(newName);
     const request = { name, new_name: newName };
     const { registered_model } = await callStore(
@@ -73,7 +74,7 @@ export class RegisteredModelClient extends LoggedModelClient {
     name: string,
     changes: { readonly description: string },
   ): Promise<RegisteredModel> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const request = { name, ...descriptionRequest("updateRegisteredModel", changes) };
     const { registered_model } = await callStore(
       this.registry,
@@ -105,20 +106,20 @@ export class RegisteredModelClient extends LoggedModelClient {
 
   /** To delete a tag that is not there is no error. */
   async deleteRegisteredModelTag(name: string, key: string): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkTagKey(key);
     await callStore(this.registry, spec.deleteRegisteredModelTag, { name, key });
   }
 
   /** With all its versions. */
   async deleteRegisteredModel(name: string): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     await callStore(this.registry, spec.deleteRegisteredModel, { name });
   }
 
   /** The newest version of each stage, or of the stages given. */
   async getLatestVersions(name: string, stages?: readonly string[]): Promise<ModelVersion[]> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const { model_versions = [] } = await callStore(this.registry, spec.getLatestVersions, {
       name,
       stages: stages?.map(canonicalStage),
@@ -127,7 +128,7 @@ export class RegisteredModelClient extends LoggedModelClient {
   }
 
   async setRegisteredModelTag(name: string, key: string, value: LoggableValue): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     const request = { name, ...registryTag(key, value) };
     await callStore(this.registry, spec.setRegisteredModelTag, request);
   }
@@ -144,13 +145,13 @@ export class RegisteredModelClient extends LoggedModelClient {
   }
 
   async deleteRegisteredModelAlias(name: string, alias: string): Promise<void> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkAlias(alias);
     await callStore(this.registry, spec.deleteRegisteredModelAlias, { name, alias });
   }
 
   async getModelVersionByAlias(name: string, alias: string): Promise<ModelVersion> {
-    checkModelName(name);
+    checkKnownModelName(name);
     checkAlias(alias);
     const request = { name, alias };
     const { model_version } = await callStore(this.registry, spec.getModelVersionByAlias, request);

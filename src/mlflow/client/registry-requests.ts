@@ -2,8 +2,8 @@
 import { invalidParameter } from "../errors.js";
 import type { KeyValueMessage } from "../spec.js";
 import {
+  checkKnownModelName,
   checkMaxResults,
-  checkModelName,
   checkOptions,
   checkTagKey,
   type LoggableValue,
@@ -36,7 +36,7 @@ export function registrySearchRequest(options: RegistrySearchOptions) {
 
 /** Which version of which model. */
 export function versionRequest(name: string, version: string | number) {
-  checkModelName(name);
+  checkKnownModelName(name);
   return { name, version: modelVersionNumber(version) };
 }
 

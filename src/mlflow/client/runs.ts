@@ -40,6 +40,9 @@ export interface CreateRunOptions {
   readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
 }
 
+/** As Python's client calls whoever no tag names: searches by `user_id` find the runs of both. */
+const UNKNOWN_USER = "unknown";
+
 export class RunClient extends ExperimentClient {
   readonly #runs = new Map<string, ArtifactRoot>();
 
@@ -53,7 +56,7 @@ export class RunClient extends ExperimentClient {
     try {
       const { run } = await callStore(this.store, spec.createRun, {
         experiment_id: experimentId,
-        user_id: messages.find(({ key }) => key === "mlflow.user")?.value,
+        user_id: messages.find(({ key }) => key === "mlflow.user")?.value ?? UNKNOWN_USER,
         run_name: runName,
         start_time: startTime,
         tags: messages,
@@ -86,10 +89,8 @@ export class RunClient extends ExperimentClient {
     return { experimentId, artifactUri };
   }
 
-  /** The experiment of a run that is to have a child; asks the store only about a run never seen. */
+  /** The experiment of a run that is to have a child; asks the store, where it may be deleted by now. */
   async experimentOfParent(runId: string): Promise<string> {
-    const known = this.#runs.get(runId);
-    if (known !== undefined) return known.experimentId;
     const { experimentId, lifecycleStage } = (await this.getRun(runId)).info;
     if (lifecycleStage === "active") return experimentId;
     throw new MlflowError(

@@ -71,9 +71,10 @@ interface Token {
   readonly text: string;
 }
 
+// Numbers are those that MLflow's reader takes: `1e-3` and `.5`, but neither `+1`, `1e+3` nor `.5e3`.
 // A key may be quoted by `` ` `` or `"`, with its entity before it: metrics."my key".
 const TOKEN =
-  /\s*(?:(?<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|(?<word>(?:[\p{L}_][\p{L}\p{N}_]*|`[^`]*`)(?:\.(?:[\p{L}\p{N}_]+|`[^`]*`|"[^"]*"|'[^']*'))*)|(?<text>'(?:[^']|'')*'|"[^"]*")|(?<operator>!=|<>|<=|>=|=|<|>)|(?<punctuation>[(),]))/uy;
+  /\s*(?:(?<number>-?(?:\d+(?:\.\d+)?[eE]-?\d+|\d+\.?\d*|\.\d+)(?![\w.]))|(?<word>(?:[\p{L}_][\p{L}\p{N}_]*|`[^`]*`)(?:\.(?:[\p{L}\p{N}_]+|`[^`]*`|"[^"]*"|'[^']*'))*)|(?<text>'(?:[^']|'')*'|"[^"]*")|(?<operator>!=|<>|<=|>=|=|<|>)|(?<punctuation>[(),]))/uy;
 
 function tokensOf(filter: string): Token[] {
   const tokens: Token[] = [];
