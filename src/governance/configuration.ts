@@ -1,6 +1,7 @@
 // The adapter's options: read from code and environment, checked before anything happens.
 import type { TracerProvider } from "@opentelemetry/api";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
+import type { Decimal } from "../engine/index.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { AuditLog } from "../telemetry/audit/record.js";
 import {
@@ -9,8 +10,20 @@ import {
   checkAttribute,
   type GovernanceAttributes,
 } from "./attribution.js";
+import type { GovernanceAlert, GovernanceDecision } from "./decision.js";
 import { ConfigurationError } from "./errors.js";
+import {
+  type BudgetOption,
+  checkBudgets,
+  checkLimitNames,
+  checkRateLimits,
+  dailyBudget,
+  type LimitOptions,
+  type RateLimitOption,
+} from "./limit-options.js";
 import { isRecord, rejectUnknown } from "./option-names.js";
+import { checkPolicies, type PolicyOptions } from "./policies/options.js";
+import { type PolicyFile, readPolicyFile } from "./policies/policy-file.js";
 import { checkBackendName, checkPricing, type Pricing } from "./pricing.js";
 
 /** Where governance reports what a person should know. Console-like. */
@@ -34,6 +47,26 @@ export interface AdapterOptions extends GovernanceAttributes {
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
   readonly runCapacity?: number | undefined;
   /**
+   * USD that this adapter may spend in a UTC day, as a number or decimal text; passing it is warned of. The
+   * budget is called `daily`. `GENOPS_BUDGET_DAILY_LIMIT`, else none.
+   */
+  readonly budgetDailyLimit?: Decimal | undefined;
+  /** Limits on what may be used, all of which hold at once. `GENOPS_BUDGETS` as JSON, else none. */
+  readonly budgets?: readonly BudgetOption[] | undefined;
+  /** Limits on how many calls may come in a time. `GENOPS_RATE_LIMITS` as JSON, else none. */
+  readonly rateLimits?: readonly RateLimitOption[] | undefined;
+  /** What must hold. `GENOPS_POLICIES` as JSON, else nothing. */
+  readonly policies?: PolicyOptions | undefined;
+  /**
+   * A YAML or JSON file with `policies`, `budgets`, `rateLimits` and `budgetDailyLimit` that hold beside
+   * those of the options (Node, Deno, Bun). `GENOPS_POLICY_FILE`, else none.
+   */
+  readonly policyFile?: string | undefined;
+  /** Is told of every decision that is not ALLOWED, when it is made. What it throws is contained. */
+  readonly onDecision?: ((decision: GovernanceDecision) => unknown) | undefined;
+  /** Is told when a budget comes to a share of its limit, once a share and period. What it throws is contained. */
+  readonly onBudgetAlert?: ((alert: GovernanceAlert) => unknown) | undefined;
+  /**
    * Where the audit trail goes: a file of hash-chained JSON lines, or a function that takes each record.
    * `GENOPS_AUDIT_LOG` as a path, else nowhere.
    */
@@ -53,6 +86,10 @@ export interface Configuration {
   readonly pricing: Pricing;
   readonly storageBackends: StorageBackendMap;
   readonly runCapacity?: number;
+  readonly limits: LimitOptions;
+  readonly policies: PolicyOptions;
+  readonly onDecision?: (decision: GovernanceDecision) => unknown;
+  readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
   readonly tracerProvider?: TracerProvider;
   readonly logger?: Logger;
@@ -66,6 +103,13 @@ const OPTIONS = [
   "pricing",
   "storageBackends",
   "runCapacity",
+  "budgetDailyLimit",
+  "budgets",
+  "rateLimits",
+  "policies",
+  "policyFile",
+  "onDecision",
+  "onBudgetAlert",
   "auditLog",
   "tracerProvider",
   "logger",
@@ -133,13 +177,95 @@ function pricingOption(options: AdapterOptions): Pricing {
 }
 
 function pricingOfEnvironment(): unknown {
-  const text = environmentVariable(PRICING_VARIABLE);
-  if (text === undefined || text.trim() === "") return {};
+  const pricing = jsonOfEnvironment(PRICING_VARIABLE);
+  return pricing === undefined ? {} : pricing;
+}
+
+/** A variable's JSON; undefined when it is unset or blank. */
+function jsonOfEnvironment(variable: string): unknown {
+  const text = environmentVariable(variable);
+  if (text === undefined || text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw invalid(PRICING_VARIABLE, text, `is not JSON: ${(error as Error).message}`);
+    throw invalid(variable, text, `is not JSON: ${(error as Error).message}`);
   }
+}
+
+function dailyLimitOption(options: AdapterOptions): BudgetOption[] {
+  if (options.budgetDailyLimit !== undefined) {
+    return [dailyBudget("budgetDailyLimit", options.budgetDailyLimit)];
+  }
+  const variable = "GENOPS_BUDGET_DAILY_LIMIT";
+  const text = environmentVariable(variable)?.trim();
+  return text ? [dailyBudget(variable, text)] : [];
+}
+
+/** What is given in code, else in a variable as JSON. */
+function listOption<T>(
+  given: unknown,
+  field: string,
+  variable: string,
+  check: (field: string, given: unknown) => readonly T[],
+): readonly T[] {
+  if (given !== undefined) return check(field, given);
+  const json = jsonOfEnvironment(variable);
+  return json === undefined ? [] : check(variable, json);
+}
+
+function policyFileOption(options: AdapterOptions): PolicyFile | undefined {
+  const given: unknown = options.policyFile;
+  if (given === undefined) {
+    const variable = "GENOPS_POLICY_FILE";
+    const path = environmentVariable(variable);
+    return path === undefined ? undefined : readPolicyFile(variable, path);
+  }
+  if (typeof given === "string" && given.trim() !== "") return readPolicyFile("policyFile", given);
+  throw invalid("policyFile", given, `${shown(given)} is no path of a file`);
+}
+
+/** Those of the file hold beside those of the code or the environment. */
+function limitsOption(options: AdapterOptions, file: PolicyFile | undefined): LimitOptions {
+  const content = file?.content ?? {};
+  const ofFile = <T>(field: string, check: (field: string, given: unknown) => readonly T[]) =>
+    content[field] === undefined ? [] : (file?.checked(() => check(field, content[field])) ?? []);
+  const limits = {
+    budgets: [
+      ...ofFile("budgetDailyLimit", (field, limit) => [dailyBudget(field, limit)]),
+      ...ofFile("budgets", checkBudgets),
+      ...dailyLimitOption(options),
+      ...listOption(options.budgets, "budgets", "GENOPS_BUDGETS", checkBudgets),
+    ],
+    rateLimits: [
+      ...ofFile("rateLimits", checkRateLimits),
+      ...listOption(options.rateLimits, "rateLimits", "GENOPS_RATE_LIMITS", checkRateLimits),
+    ],
+  };
+  checkLimitNames(limits);
+  return limits;
+}
+
+/** Those of the file hold beside those of the code or the environment; one that is in both is refused. */
+function policiesOption(options: AdapterOptions, file: PolicyFile | undefined): PolicyOptions {
+  const variable = "GENOPS_POLICIES";
+  const given: unknown =
+    options.policies === undefined ? jsonOfEnvironment(variable) : options.policies;
+  const origin = options.policies === undefined ? variable : "policies";
+  const own = given === undefined ? {} : checkPolicies(origin, given);
+  const written = file?.content.policies;
+  if (file === undefined || written === undefined) return own;
+  const ofFile = file.checked(() => checkPolicies("policies", written));
+  for (const [name, value] of Object.entries(own)) {
+    if (value === undefined || (ofFile as Record<string, unknown>)[name] === undefined) continue;
+    const field = `${origin}.${name}`;
+    throw invalid(field, value, `is in ${file.path} too; say it in one of the two places`);
+  }
+  return { ...ofFile, ...own };
+}
+
+function checkHook(field: "onDecision" | "onBudgetAlert", hook: unknown): void {
+  if (hook === undefined || typeof hook === "function") return;
+  throw invalid(field, hook, `${shown(hook)} is no function`);
 }
 
 /** A backend without a price is told as unpriced; one that differs from a priced one by case is a slip. */
@@ -227,6 +353,9 @@ export function configure(options: AdapterOptions): Configuration {
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
+  checkHook("onDecision", options.onDecision);
+  checkHook("onBudgetAlert", options.onBudgetAlert);
+  const file = policyFileOption(options);
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
   // Checked by what opens it: only a runtime with files can tell a path from none.
@@ -254,6 +383,10 @@ export function configure(options: AdapterOptions): Configuration {
     pricing: pricingOption(options),
     storageBackends: storageBackendsOption(options),
     ...(runCapacity !== undefined && { runCapacity }),
+    limits: limitsOption(options, file),
+    policies: policiesOption(options, file),
+    ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
+    ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),

@@ -4,18 +4,19 @@ import {
   type GovernanceAttributes,
   governanceTags,
 } from "../governance/attribution.js";
+import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
-import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
+import { addInterceptor, type Proceed, type StoreCall } from "../mlflow/interceptor.js";
 import { createAsyncContext } from "../runtime/capabilities.js";
-import { describe, outcomeOf, tagsOf } from "./mlflow-calls.js";
-
-type Proceed = (call: StoreCall) => Promise<unknown>;
+import { describe, informed, outcomeOf, tagRefusal, tagsOf } from "./mlflow-calls.js";
 
 /** Who governs a part of the program, and what it overrides. */
 export interface GovernedScope {
   readonly governor: Governor;
   readonly overrides: GovernanceAttributes;
+  /** What is configured, with the overrides. */
+  readonly attributes: GovernanceAttributes;
   /** The scope around this one. */
   readonly outer: GovernedScope | undefined;
   ended: boolean;
@@ -67,7 +68,9 @@ function newScope(governor: Governor, overrides: GovernanceAttributes): Governed
   const inherited = outer?.governor === governor ? outer.overrides : {};
   openScopes++;
   updateSeam();
-  return { governor, overrides: { ...inherited, ...overrides }, outer, ended: false };
+  const all = { ...inherited, ...overrides };
+  const attributes = { ...governor.configuration.attributes, ...all };
+  return { governor, overrides: all, attributes, outer, ended: false };
 }
 
 /** Ends a scope; a second time changes nothing. */
@@ -105,25 +108,37 @@ interface Prepared {
   readonly call: StoreCall;
 }
 
-/** Before the call: what it is, who pays, what is held for it. */
+/**
+ * Before the call: who pays, what is decided, what is held for it. Answers the error that the caller gets
+ * instead when the call is refused.
+ */
 function prepare(
   scope: GovernedScope | undefined,
   governor: Governor,
+  operation: Operation,
   call: StoreCall,
-): Prepared | undefined {
-  const operation = describe(governor, call);
-  if (operation === undefined) return undefined;
+): Prepared | GovernanceRefusal {
   const defaults = governor.configuration.attributes;
   if (operation.name !== "create_run") {
-    const attributes = { ...defaults, ...scope?.overrides };
-    return { pending: governor.begin(operation, attributes), operation, call };
+    const attributes = scope === undefined ? defaults : scope.attributes;
+    return begun(governor, operation, attributes, call);
   }
   const tags = tagsOf(call.body.tags);
   const attributes = { ...defaults, ...attributesOfTags(tags), ...scope?.overrides };
   const ours = governanceTags(attributes);
   const keys = new Set(ours.map(({ key }) => key));
   const body = { ...call.body, tags: [...tags.filter(({ key }) => !keys.has(key)), ...ours] };
-  return { pending: governor.begin(operation, attributes), operation, call: { ...call, body } };
+  return begun(governor, operation, attributes, { ...call, body });
+}
+
+function begun(
+  governor: Governor,
+  operation: Operation,
+  attributes: GovernanceAttributes,
+  call: StoreCall,
+): Prepared | GovernanceRefusal {
+  const pending = governor.begin(operation, attributes);
+  return pending instanceof Error ? pending : { pending, operation, call };
 }
 
 /** A read that is answered "there is none" was answered. */
@@ -136,13 +151,25 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1);
   if (governor === undefined) return proceed(call);
-  let prepared: Prepared | undefined;
+  let operation: Operation | undefined;
+  let prepared: Prepared | GovernanceRefusal | undefined;
   try {
-    prepared = prepare(scope, governor, call);
+    operation = describe(governor, call);
+    if (operation !== undefined && governor.unknownTo(operation) !== undefined) {
+      operation = await asked(governor, operation, call, proceed);
+    }
+    if (operation !== undefined) prepared = prepare(scope, governor, operation, call);
   } catch (error) {
     governor.contain(error);
   }
   if (prepared === undefined) return proceed(call);
+  if (prepared instanceof Error) {
+    const { runId, details } = operation ?? {};
+    if (runId !== undefined && details?.status === "FINISHED") {
+      await endAsFailed(governor, prepared, runId, call, proceed);
+    }
+    throw prepared;
+  }
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -154,7 +181,7 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     throw error;
   }
   contained(governor, () => {
-    const outcome = outcomeOf(governor, prepared.operation, call, reply);
+    const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
     if (outcome === undefined) {
       governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
     } else {
@@ -162,6 +189,42 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     }
   });
   return reply;
+}
+
+/** What cannot be asked is not known, and a policy does not hold that against the call. */
+async function asked(
+  governor: Governor,
+  operation: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<Operation> {
+  try {
+    return await informed(governor, operation, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+    return operation;
+  }
+}
+
+/** A run that may not end as FINISHED ends as FAILED, with the reason as tags. */
+async function endAsFailed(
+  governor: Governor,
+  refusal: GovernanceRefusal,
+  runId: string,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<void> {
+  try {
+    await tagRefusal(refusal, runId, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+  }
+  governor.noteFailure(runId, refusal);
+  try {
+    await governCall({ ...call, body: { ...call.body, status: "FAILED" } }, proceed);
+  } catch (error) {
+    governor.contain(error);
+  }
 }
 
 function contained(governor: Governor, action: () => void): void {
