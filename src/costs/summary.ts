@@ -1,7 +1,13 @@
 // The cost summary a person or program reads, made from the engine's exact totals.
-import { attoToUsd, type EngineSummary, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
+import {
+  attoToUsd,
+  type EngineSummary,
+  type OperationTotal,
+  type RunTotal,
+  UNATTRIBUTED,
+} from "../engine/index.js";
 
-/** How one type of operation was used. Latencies in ms; absent when none was measured. */
+/** How one type of operation was used. Latencies in ms, at most 12.5 % too high; absent when none was measured. */
 export interface OperationUsage {
   readonly count: number;
   readonly errorCount: number;
@@ -10,6 +16,11 @@ export interface OperationUsage {
   readonly latencyP50?: number;
   readonly latencyP95?: number;
   readonly latencyP99?: number;
+  /**
+   * Calls a second, failed ones included, between the start of the first and the end of the last. Absent
+   * when they were not timed, or took no time.
+   */
+  readonly throughput?: number;
 }
 
 /** One run with its place in the hierarchy. Amounts are USD, the exact ones decimal text. */
@@ -86,6 +97,37 @@ export interface MlflowCostSummary extends CostBreakdowns<CostRecord> {
   readonly overflowedOperations: number;
 }
 
+/** One type of operation as a ledger counts it. */
+export type OperationSums = Pick<
+  OperationTotal,
+  "class" | "count" | "errors" | "items" | "cost" | "latency"
+> & {
+  /** Milliseconds between the start of the first call and the end of the last, where they were timed. */
+  readonly spanMs?: number | undefined;
+};
+
+/** What a summary is made of: amounts in atto-USD, each record of which sums to `total`. */
+export type LedgerTotals = Pick<
+  EngineSummary,
+  | "total"
+  | "operationCount"
+  | "errorCount"
+  | "byRun"
+  | "byExperiment"
+  | "byTeam"
+  | "byProject"
+  | "byCustomer"
+  | "byEnvironment"
+  | "byCostCenter"
+  | "byModel"
+  | "byOperationType"
+  | "byMeter"
+  | "runs"
+  | "meters"
+  | "unpriced"
+  | "overflowed"
+> & { readonly operations: Readonly<Record<string, OperationSums>> };
+
 /** What only the host knows: names for the ids that the ledger is kept by. */
 export interface SummaryNames {
   experimentName(experimentId: string): string | undefined;
@@ -113,7 +155,7 @@ function renamed(
 }
 
 function breakdowns<T>(
-  engine: EngineSummary,
+  engine: LedgerTotals,
   names: SummaryNames,
   convert: (atto: bigint) => T,
 ): CostBreakdowns<Readonly<Record<string, T>>> {
@@ -158,8 +200,8 @@ function runCost(run: RunTotal, names: SummaryNames): RunCost {
   };
 }
 
-/** Turns the engine's exact totals into the summary of the guide. */
-export function toCostSummary(engine: EngineSummary, names: SummaryNames): MlflowCostSummary {
+/** Turns a ledger's exact totals into the summary of the guide. */
+export function toCostSummary(engine: LedgerTotals, names: SummaryNames): MlflowCostSummary {
   const storage = Object.entries(engine.meters)
     .filter(([meter]) => meter.startsWith(STORAGE))
     .map(([meter, { quantity, count }]) => [
@@ -177,6 +219,10 @@ export function toCostSummary(engine: EngineSummary, names: SummaryNames): Mlflo
         latencyP95: usage.latency.p95,
         latencyP99: usage.latency.p99,
       }),
+      ...(usage.spanMs !== undefined &&
+        usage.spanMs > 0 && {
+          throughput: (usage.count + usage.errors) / (usage.spanMs / 1000),
+        }),
     },
   ]);
   const bytes = Object.entries(engine.meters).reduce(

@@ -1,5 +1,6 @@
 // Decides, prices and books one operation around its call; keeps what is known of runs and experiments.
 import { type Attributes, diag, type Span } from "@opentelemetry/api";
+import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import type { SummaryNames } from "../costs/summary.js";
 import {
@@ -19,6 +20,7 @@ import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration, Logger } from "./configuration.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
 import { pricedEngine } from "./pricing.js";
+import { type SettlementObserver, settlementOf } from "./settlement.js";
 
 /** What is known of a run. Amounts in atto-USD. */
 interface RunState {
@@ -54,6 +56,8 @@ export interface Pending {
   readonly startMark: number;
   /** For the audit trail, where there is one and the operation belongs in it. */
   readonly audited: AuditedCall | undefined;
+  /** Innermost cost context that the call began in. */
+  readonly costContext: MlflowCostContext | undefined;
 }
 
 /** What governance keeps in memory of scopes and names before it starts anew. */
@@ -76,6 +80,8 @@ export class Governor implements SummaryNames {
   readonly logger: Logger;
   /** Internal failures that were kept from the user's program. */
   containedFailures = 0;
+  /** Are told of each operation that has settled. */
+  readonly observers: SettlementObserver[] = [];
 
   readonly #spans: SpanEmitter;
   readonly #audit: AuditTrail | undefined;
@@ -208,6 +214,7 @@ export class Governor implements SummaryNames {
       startMs: Date.now(),
       startMark: performance.now(),
       audited: this.#auditBefore(operation, operationId, payer, reserved),
+      costContext: currentCostContext(),
     };
   }
 
@@ -336,6 +343,7 @@ export class Governor implements SummaryNames {
     if ((flags & FLAGS.overflowed) !== 0) this.#tellOverflow();
     this.#book(run, cost);
     this.#auditAfter(pending, { cost, outcome });
+    this.#tellObservers(pending, run, flags, cost, elapsed, outcome, false);
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
       this.#startSpan(run, pending.startMs);
@@ -397,6 +405,7 @@ export class Governor implements SummaryNames {
     this.#auditAfter(pending, { cost: 0n, error });
     if (pending.ticket === undefined) return;
     const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
+    this.#tellObservers(pending, pending.run, flags, 0n, elapsed, {}, true);
     this.#emit(pending, pending.run, flags, 0n, pending.startMs + elapsed, {}, error);
   }
 
@@ -426,6 +435,39 @@ export class Governor implements SummaryNames {
     for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
       above.inclusive += cost;
     }
+  }
+
+  #tellObservers(
+    pending: Pending,
+    run: RunState | undefined,
+    flags: number,
+    cost: bigint,
+    elapsedMs: number,
+    outcome: Outcome,
+    failed: boolean,
+  ): void {
+    const { costContext, operation } = pending;
+    if (costContext === undefined && this.observers.length === 0) return;
+    const entry = this.engine.operations[pending.operationId];
+    if (entry === undefined) return;
+    // What is below a run, as registry work is, is paid for as the run is.
+    const above = run ?? this.#runs.get(operation.parentRunId ?? "");
+    const settlement = settlementOf({
+      operation,
+      entry,
+      attributes: above?.attributes ?? pending.attributes,
+      run: above?.started,
+      storageBackends: this.configuration.storageBackends,
+      cost,
+      flags,
+      failed,
+      startMs: pending.startMs,
+      elapsedMs,
+      outcome,
+      names: this,
+    });
+    costContext?.book(settlement, pending.startMark);
+    for (const observer of this.observers) observer.settled(settlement);
   }
 
   // ── audit trail ────────────────────────────────────────────────────────────────────────────────

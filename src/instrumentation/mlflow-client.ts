@@ -1,4 +1,6 @@
 // Governs the calls of our own MLflow client, through its interceptor seam.
+import { diag } from "@opentelemetry/api";
+import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import {
   attributesOfTags,
   type GovernanceAttributes,
@@ -6,6 +8,7 @@ import {
 } from "../governance/attribution.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
+import { reasonOf } from "../mlflow/errors.js";
 import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
 import { createAsyncContext } from "../runtime/capabilities.js";
 import { describe, outcomeOf, tagsOf } from "./mlflow-calls.js";
@@ -99,6 +102,45 @@ export function enterScope(governor: Governor, overrides: GovernanceAttributes):
   return scope;
 }
 
+const ofContexts = new Map<MlflowCostContext, () => Governor | undefined>();
+
+/** Governs what no adapter does inside a cost context, with a governor that is made when it is needed. */
+export function governContext(context: MlflowCostContext, make: () => Governor): void {
+  let made: { readonly governor: Governor | undefined } | undefined;
+  ofContexts.set(context, () => {
+    made ??= { governor: attempted(make) };
+    return made.governor;
+  });
+  openScopes++;
+  updateSeam();
+}
+
+/** A ledger that cannot be made stops no program. */
+function attempted(make: () => Governor): Governor | undefined {
+  try {
+    return make();
+  } catch (error) {
+    diag.warn(`genops: a cost context without an adapter counts nothing: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+/** Ends that. */
+export function leaveContext(context: MlflowCostContext): void {
+  if (!ofContexts.delete(context)) return;
+  openScopes--;
+  updateSeam();
+}
+
+/** Contexts inside each other share the governor of the outermost, so that a run keeps its payer. */
+function governorOfContext(): Governor | undefined {
+  let make: (() => Governor | undefined) | undefined;
+  for (let context = currentCostContext(); context !== undefined; context = context.outer) {
+    make = ofContexts.get(context) ?? make;
+  }
+  return make?.();
+}
+
 interface Prepared {
   readonly pending: Pending;
   readonly operation: Operation;
@@ -134,7 +176,7 @@ function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boole
 
 async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
-  const governor = scope?.governor ?? installed.at(-1);
+  const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
   if (governor === undefined) return proceed(call);
   let prepared: Prepared | undefined;
   try {
