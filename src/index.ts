@@ -1,5 +1,6 @@
 // genops: a price, an owner and a limit on every MLflow operation. The part that runs anywhere.
 export { MlflowCostAggregator } from "./costs/aggregator.js";
+export { MlflowCostCalculator } from "./costs/calculator.js";
 export { MlflowCostContext } from "./costs/context.js";
 export type { StorageBackend, StorageBackendMap } from "./costs/storage-backend.js";
 export type {

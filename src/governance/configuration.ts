@@ -1,5 +1,6 @@
 // The adapter's options: read from code and environment, checked before anything happens.
 import type { TracerProvider } from "@opentelemetry/api";
+import type { MlflowCostCalculator } from "../costs/calculator.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { AuditLog } from "../telemetry/audit/record.js";
@@ -29,6 +30,8 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly samplingRate?: number | undefined;
   /** `GENOPS_PRICING` as JSON, else the price list of the documentation. */
   readonly pricing?: Pricing | undefined;
+  /** Prices as a calculator, or as a plain table, in place of `pricing`. Read once, when the adapter is made. */
+  readonly costCalculator?: MlflowCostCalculator | Pricing | undefined;
   /** Artifact URI prefix → storage backend. `GENOPS_STORAGE_BACKENDS` as `prefix=backend,…`. */
   readonly storageBackends?: StorageBackendMap | undefined;
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
@@ -64,6 +67,7 @@ const OPTIONS = [
   ...ATTRIBUTES,
   "samplingRate",
   "pricing",
+  "costCalculator",
   "storageBackends",
   "runCapacity",
   "auditLog",
@@ -123,10 +127,40 @@ const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 const PRICING_VARIABLE = "GENOPS_PRICING";
 
+/** The price list of whichever option holds one, and what its fields are told under. */
+function givenPricing({
+  pricing,
+  costCalculator,
+}: AdapterOptions): [origin: string, given: unknown] {
+  if (costCalculator === undefined) {
+    return pricing === undefined
+      ? [PRICING_VARIABLE, pricingOfEnvironment()]
+      : ["pricing", pricing];
+  }
+  if (pricing !== undefined) {
+    throw invalid(
+      "costCalculator",
+      costCalculator,
+      "there are prices in the option pricing, too; give one of the two",
+    );
+  }
+  if (typeof costCalculator === "function") {
+    const { name } = costCalculator as { readonly name: string };
+    throw invalid("costCalculator", costCalculator, `is a class; give one of it, new ${name}()`);
+  }
+  // By its member: another copy of the package has a class of its own.
+  if (
+    typeof costCalculator === "object" &&
+    costCalculator !== null &&
+    "pricing" in costCalculator
+  ) {
+    return ["costCalculator.pricing", costCalculator.pricing];
+  }
+  return ["costCalculator", costCalculator];
+}
+
 function pricingOption(options: AdapterOptions): Pricing {
-  const given: unknown = options.pricing;
-  const origin = given === undefined ? PRICING_VARIABLE : "pricing";
-  const pricing = given === undefined ? pricingOfEnvironment() : given;
+  const [origin, pricing] = givenPricing(options);
   if (!isRecord(pricing)) throw invalid(origin, pricing, "give an object of prices");
   checkPricing(pricing as Pricing, origin);
   return pricing as Pricing;

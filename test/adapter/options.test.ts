@@ -55,6 +55,17 @@ const options: [field: string, options: unknown, says: string][] = [
   ["pricing.storage.s3", { pricing: { storage: { s3: Number.NaN } } }, "NaN"],
   ["pricing.operations", { pricing: { operations: null } }, "no object of names and prices"],
   ["log_metrik", { pricing: { operations: { log_metrik: 1 } } }, 'did you mean "log_metric"?'],
+  ["costCalculator", { costCalculator: null }, "give an object of prices"],
+  ["costCalculator", { costCalculator: 5 }, "give an object of prices"],
+  ["costCalculator", { costCalculator: class Ours {} }, "new Ours()"],
+  ["costCalculator", { costCalculator: {}, pricing: {} }, "give one of the two"],
+  ["costCalculator.pricing", { costCalculator: { pricing: [] } }, "give an object of prices"],
+  ["trackingApiCal", { costCalculator: { trackingApiCal: 1 } }, '"trackingApiCall"?'],
+  [
+    "costCalculator.pricing.storage.s3",
+    { costCalculator: { pricing: { storage: { s3: "much" } } } },
+    '"much" is not a non-negative decimal',
+  ],
   ["trackingUri", { trackingUri: "ftp://user:secret@x" }, "ftp://x"],
   ["registryUri", { registryUri: "zzz://q" }, "zzz://q"],
 ];
