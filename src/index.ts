@@ -2,6 +2,11 @@
 export { MlflowCostAggregator } from "./costs/aggregator.js";
 export { MlflowCostCalculator } from "./costs/calculator.js";
 export { MlflowCostContext } from "./costs/context.js";
+export type {
+  Recommendation,
+  RecommendationExample,
+  RecommendationKind,
+} from "./costs/recommendations.js";
 export type { StorageBackend, StorageBackendMap } from "./costs/storage-backend.js";
 export type {
   CostBreakdowns,

@@ -38,11 +38,12 @@ export class MlflowCostContext {
   /** What was booked so far; a snapshot that later operations do not change. */
   getSummary(): MlflowCostSummary {
     const tally = this.#tally;
-    return toCostSummary(tally.totals(), {
+    const names = {
       // Its totals name experiments already.
       experimentName: () => undefined,
-      runName: (runId) => tally.runName(runId),
-    });
+      runName: (runId: string) => tally.runName(runId),
+    };
+    return toCostSummary(tally.totals(), names, tally.artifacts);
   }
 
   /** Ends it: what begins from now on belongs to the context around it. A second time changes nothing. */

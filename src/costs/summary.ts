@@ -6,6 +6,8 @@ import {
   type RunTotal,
   UNATTRIBUTED,
 } from "../engine/index.js";
+import type { ArtifactUsage } from "./artifact-usage.js";
+import { type Recommendation, recommend } from "./recommendations.js";
 
 /** How one type of operation was used. Latencies in ms, at most 12.5 % too high; absent when none was measured. */
 export interface OperationUsage {
@@ -93,6 +95,8 @@ export interface MlflowCostSummary extends CostBreakdowns<CostRecord> {
   readonly operations: Readonly<Record<string, OperationUsage>>;
   readonly storage: Readonly<Record<string, { readonly bytes: number; readonly files: number }>>;
   readonly unpriced: readonly UnpricedUsage[];
+  /** What would cost less, by how much, and why; what saves most first. */
+  readonly recommendations: readonly Recommendation[];
   /** Operations that were booked although there was no room for their run or payer: under `"(overflow)"`. */
   readonly overflowedOperations: number;
 }
@@ -201,7 +205,11 @@ function runCost(run: RunTotal, names: SummaryNames): RunCost {
 }
 
 /** Turns a ledger's exact totals into the summary of the guide. */
-export function toCostSummary(engine: LedgerTotals, names: SummaryNames): MlflowCostSummary {
+export function toCostSummary(
+  engine: LedgerTotals,
+  names: SummaryNames,
+  artifacts: ArtifactUsage,
+): MlflowCostSummary {
   const storage = Object.entries(engine.meters)
     .filter(([meter]) => meter.startsWith(STORAGE))
     .map(([meter, { quantity, count }]) => [
@@ -243,5 +251,6 @@ export function toCostSummary(engine: LedgerTotals, names: SummaryNames): Mlflow
     storage: Object.fromEntries(storage),
     overflowedOperations: engine.overflowed,
     unpriced: engine.unpriced.map((usage) => ({ ...usage, quantity: Number(usage.quantity) })),
+    recommendations: recommend(engine, artifacts),
   };
 }

@@ -1,7 +1,9 @@
 // An exact account of a part of a program, kept operation by operation from amounts that are settled already.
+
 import { bucketOf, LATENCY_BITS, LATENCY_UNITS, percentiles } from "../engine/histogram.js";
 import { FLAGS, type MeterTotal, OVERFLOW, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
 import type { Settlement } from "../governance/settlement.js";
+import { ArtifactUsage } from "./artifact-usage.js";
 import type { LedgerTotals, OperationSums, SummaryNames } from "./summary.js";
 
 /** Names that one dimension, and runs that one tally, keeps apart; what comes after is under `(overflow)`. */
@@ -80,6 +82,7 @@ export class Tally {
   readonly #operations = new Map<string, TalliedOperation>();
   readonly #meters = new Map<string, MeterTotal>();
   readonly #unpriced = new Map<string, Unpriced>();
+  readonly artifacts = new ArtifactUsage();
   #total = 0n;
   #outsideRuns = 0n;
   #beyondCapacity = 0n;
@@ -96,6 +99,7 @@ export class Tally {
     const { entry, attributes, operation, cost, storage, failed } = settlement;
     this.#addOperation(settlement);
     this.#addRun(settlement);
+    if (ArtifactUsage.concerns(operation, settlement.outcome)) this.artifacts.settled(settlement);
     if (failed) this.#errorCount++;
     else if (entry.counted) this.#operationCount++;
     if (storage !== undefined && !failed) this.#addStorage(settlement, storage);

@@ -1,5 +1,7 @@
 // Decides, prices and books one operation around its call; keeps what is known of runs and experiments.
 import { type Attributes, diag, type Span } from "@opentelemetry/api";
+import { ArtifactUsage } from "../costs/artifact-usage.js";
+import { CallSpans } from "../costs/call-spans.js";
 import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import type { SummaryNames } from "../costs/summary.js";
@@ -82,6 +84,8 @@ export class Governor implements SummaryNames {
   containedFailures = 0;
   /** Are told of each operation that has settled. */
   readonly observers: SettlementObserver[] = [];
+  readonly callSpans: CallSpans;
+  readonly artifacts = new ArtifactUsage();
 
   readonly #spans: SpanEmitter;
   readonly #audit: AuditTrail | undefined;
@@ -106,6 +110,7 @@ export class Governor implements SummaryNames {
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
       onFolded: () => this.#tellFolded(),
     });
+    this.callSpans = new CallSpans(this.engine.operations.length);
     this.#spans = new SpanEmitter(configuration.tracerProvider, version);
     this.#audit =
       configuration.auditLog === undefined
@@ -447,7 +452,9 @@ export class Governor implements SummaryNames {
     failed: boolean,
   ): void {
     const { costContext, operation } = pending;
-    if (costContext === undefined && this.observers.length === 0) return;
+    this.callSpans.note(pending.operationId, pending.startMs, pending.startMs + elapsedMs);
+    const ofArtifacts = ArtifactUsage.concerns(operation, outcome);
+    if (!ofArtifacts && costContext === undefined && this.observers.length === 0) return;
     const entry = this.engine.operations[pending.operationId];
     if (entry === undefined) return;
     // What is below a run, as registry work is, is paid for as the run is.
@@ -466,6 +473,7 @@ export class Governor implements SummaryNames {
       outcome,
       names: this,
     });
+    if (ofArtifacts) this.artifacts.settled(settlement);
     costContext?.book(settlement, pending.startMark);
     for (const observer of this.observers) observer.settled(settlement);
   }

@@ -185,6 +185,8 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     governor.contain(error);
   }
   if (prepared === undefined) return proceed(call);
+  // While the bytes are on their way, so that it takes no time of its own.
+  const digest = call.upload?.digest?.();
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -195,12 +197,13 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     });
     throw error;
   }
+  const contentDigest = digest && (await digest.catch(() => undefined));
   contained(governor, () => {
     const outcome = outcomeOf(governor, prepared.operation, call, reply);
     if (outcome === undefined) {
       governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
     } else {
-      governor.succeed(prepared.pending, outcome);
+      governor.succeed(prepared.pending, digest ? { ...outcome, contentDigest } : outcome);
     }
   });
   return reply;

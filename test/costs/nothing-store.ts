@@ -59,11 +59,11 @@ export function writeArtifact(
   runId: string,
   artifactUri: string,
   sizeBytes: number,
-  options: CallOptions = {},
+  { path = artifactUri.split("/").at(-1) ?? "", ...options }: CallOptions & { path?: string } = {},
 ): Promise<void> {
   const upload = {
     runId,
-    artifactPath: artifactUri.split("/").at(-1) ?? "",
+    artifactPath: path,
     artifactUri,
     sizeBytes,
   };

@@ -119,7 +119,7 @@ export class GenOpsMlflowAdapter {
     );
     this.#export = telemetry;
     this.#trackingUri = configuration.trackingUri;
-    this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor);
+    this.costAggregator = new MlflowCostAggregator(this.#governor);
     // The fluent functions go where the adapter was told to, as it was said how to get there.
     const { trackingUri, registryUri } = configuration;
     if (trackingUri !== undefined) setTrackingUri(trackingUri, connectionTo(trackingUri));
