@@ -4,24 +4,28 @@ import type { ArtifactUsage } from "./artifact-usage.js";
 import type { CallSpans } from "./call-spans.js";
 import { type MlflowCostSummary, type SummaryNames, toCostSummary } from "./summary.js";
 
-/** What a ledger is kept with. */
-export interface AggregatedLedger extends SummaryNames {
-  readonly engine: Engine;
+/** What is seen of operations beside the ledger. */
+export interface ObservedUsage {
   readonly callSpans: CallSpans;
   readonly artifacts: ArtifactUsage;
 }
 
 /** Reads one ledger. Made by the adapter as `adapter.costAggregator`. */
 export class MlflowCostAggregator {
-  readonly #ledger: AggregatedLedger;
+  readonly #engine: Engine;
+  readonly #names: SummaryNames;
+  readonly #usage: ObservedUsage;
 
-  constructor(ledger: AggregatedLedger) {
-    this.#ledger = ledger;
+  constructor(engine: Engine, names: SummaryNames, usage: ObservedUsage) {
+    this.#engine = engine;
+    this.#names = names;
+    this.#usage = usage;
   }
 
   /** Everything booked so far; a snapshot that later operations do not change. */
   getSummary(): MlflowCostSummary {
-    const { engine, callSpans, artifacts } = this.#ledger;
+    const engine = this.#engine;
+    const { callSpans, artifacts } = this.#usage;
     const totals = engine.summary();
     const spans = new Map(engine.operations.map(({ name, id }) => [name, callSpans.spanMs(id)]));
     const operations = Object.fromEntries(
@@ -30,6 +34,6 @@ export class MlflowCostAggregator {
         { ...sums, spanMs: spans.get(name) },
       ]),
     );
-    return toCostSummary({ ...totals, operations }, this.#ledger, artifacts);
+    return toCostSummary({ ...totals, operations }, this.#names, artifacts);
   }
 }
