@@ -1,5 +1,5 @@
 // The adapter's options: read from code and environment, checked before anything happens.
-import type { TracerProvider } from "@opentelemetry/api";
+import type { MeterProvider, TracerProvider } from "@opentelemetry/api";
 import type { MlflowCostCalculator } from "../costs/calculator.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
 import type { Decimal } from "../engine/index.js";
@@ -67,6 +67,8 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly auditLog?: AuditLog | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
+  /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
+  readonly meterProvider?: MeterProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
   readonly logger?: Logger | undefined;
 }
@@ -85,6 +87,7 @@ export interface Configuration {
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
   readonly tracerProvider?: TracerProvider;
+  readonly meterProvider?: MeterProvider;
   readonly logger?: Logger;
 }
 
@@ -104,6 +107,7 @@ const OPTIONS = [
   "onBudgetAlert",
   "auditLog",
   "tracerProvider",
+  "meterProvider",
   "logger",
 ];
 
@@ -336,6 +340,7 @@ export function configure(options: AdapterOptions): Configuration {
   if (!isRecord(options)) throw invalid("options", options, "give an object");
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
+  checkShape(options.meterProvider, "meterProvider", ["getMeter"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   checkHook("onDecision", options.onDecision);
   checkHook("onBudgetAlert", options.onBudgetAlert);
@@ -371,6 +376,7 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
+    ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };
 }

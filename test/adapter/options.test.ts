@@ -39,6 +39,7 @@ const options: [field: string, options: unknown, says: string][] = [
   ["storageBackends", { storageBackends: { "mlflow-artifacts:": "S3" } }, 'did you mean "s3"?'],
   ["tracerProvider", { tracerProvider: {} }, "has no getTracer()"],
   ["tracerProvider", { tracerProvider: null }, "has no getTracer()"],
+  ["meterProvider", { meterProvider: {} }, "has no getMeter()"],
   ["logger", { logger: {} }, "has no debug() and warn()"],
   ["pricing", { pricing: [] }, "give an object"],
   ["pricing", { pricing: null }, "give an object"],

@@ -1,8 +1,10 @@
 // Scoped cost tracking: what a part of a program spends on MLflow, with or without an adapter.
+import { metrics } from "@opentelemetry/api";
 import { enterCostContext, inCostContext, MlflowCostContext } from "../../costs/context.js";
 import { configure } from "../../governance/configuration.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
+import { meter } from "../../governance/metering.js";
 import { governContext, leaveContext } from "../../instrumentation/mlflow-client.js";
 import { VERSION } from "../../version.js";
 
@@ -13,7 +15,11 @@ function open(name: string): MlflowCostContext {
   // Checked before anything is opened, though it is needed only where no adapter governs.
   const configuration = { runCapacity: RUN_CAPACITY, ...configure({}) };
   const context = new MlflowCostContext(name, leaveContext);
-  governContext(context, () => new Governor(configuration, VERSION));
+  governContext(context, () => {
+    const governor = new Governor(configuration, VERSION);
+    meter(governor, metrics.getMeterProvider());
+    return governor;
+  });
   return context;
 }
 
