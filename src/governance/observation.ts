@@ -17,6 +17,8 @@ export interface ObservedCall {
   readonly operation: Operation;
   readonly operationId: number;
   readonly attributes: GovernanceAttributes;
+  /** Bytes that it has kept. */
+  readonly quantity: number;
   /** Innermost cost context that it began in. */
   readonly costContext: MlflowCostContext | undefined;
   /** Milliseconds since 1970, and the monotonic clock at the same instant. */
@@ -91,6 +93,7 @@ export class Observation {
       attributes: run?.attributes ?? call.attributes,
       run: run?.started,
       storageBackends: this.#storageBackends,
+      sizeBytes: call.quantity,
       cost,
       flags,
       failed,
