@@ -3,7 +3,7 @@ import { ArtifactUsage } from "../costs/artifact-usage.js";
 import { CallSpans } from "../costs/call-spans.js";
 import type { MlflowCostContext } from "../costs/context.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
-import type { SummaryNames } from "../costs/summary.js";
+import type { SummaryNames } from "../costs/totals.js";
 import type { Engine } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";

@@ -1,6 +1,6 @@
 // What became of one operation, for all who keep an account of their own: cost contexts, metrics, advice.
 import { type StorageBackendMap, storageBackend, storageMeter } from "../costs/storage-backend.js";
-import type { SummaryNames } from "../costs/summary.js";
+import type { SummaryNames } from "../costs/totals.js";
 import { type EngineOperation, usdToAtto } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";

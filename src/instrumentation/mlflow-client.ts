@@ -213,7 +213,7 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     throw prepared;
   }
   // While the bytes are on their way, so that it takes no time of its own.
-  const digest = prepared.call.upload?.digest?.();
+  const digest = prepared.call.upload?.digest?.().catch(() => undefined);
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -224,7 +224,7 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     });
     throw error;
   }
-  const contentDigest = digest && (await digest.catch(() => undefined));
+  const contentDigest = digest && (await digest);
   contained(governor, () => {
     const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
     if (outcome === undefined) {
