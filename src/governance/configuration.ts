@@ -1,5 +1,6 @@
 // The adapter's options: read from code and environment, checked before anything happens.
-import type { TracerProvider } from "@opentelemetry/api";
+import type { MeterProvider, TracerProvider } from "@opentelemetry/api";
+import type { MlflowCostCalculator } from "../costs/calculator.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
 import type { Decimal } from "../engine/index.js";
 import { environmentVariable } from "../runtime/capabilities.js";
@@ -42,6 +43,8 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly samplingRate?: number | undefined;
   /** `GENOPS_PRICING` as JSON, else the price list of the documentation. */
   readonly pricing?: Pricing | undefined;
+  /** Prices as a calculator, or as a plain table, in place of `pricing`. Read once, when the adapter is made. */
+  readonly costCalculator?: MlflowCostCalculator | Pricing | undefined;
   /** Artifact URI prefix → storage backend. `GENOPS_STORAGE_BACKENDS` as `prefix=backend,…`. */
   readonly storageBackends?: StorageBackendMap | undefined;
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
@@ -71,8 +74,16 @@ export interface AdapterOptions extends GovernanceAttributes {
    * `GENOPS_AUDIT_LOG` as a path, else nowhere.
    */
   readonly auditLog?: AuditLog | undefined;
+  /**
+   * Does the export that the adapter starts itself, for lack of a provider, send spans in batches in the
+   * background, or each as it ends? `GENOPS_ASYNC_EXPORT`, else in batches. Given here it has the adapter
+   * start that export as `autoInstrumentMlflow` does; a provider of your own decides for itself.
+   */
+  readonly asyncExport?: boolean | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
+  /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
+  readonly meterProvider?: MeterProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
   readonly logger?: Logger | undefined;
 }
@@ -91,7 +102,9 @@ export interface Configuration {
   readonly onDecision?: (decision: GovernanceDecision) => unknown;
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
+  readonly asyncExport?: boolean;
   readonly tracerProvider?: TracerProvider;
+  readonly meterProvider?: MeterProvider;
   readonly logger?: Logger;
 }
 
@@ -101,6 +114,7 @@ const OPTIONS = [
   ...ATTRIBUTES,
   "samplingRate",
   "pricing",
+  "costCalculator",
   "storageBackends",
   "runCapacity",
   "budgetDailyLimit",
@@ -111,7 +125,9 @@ const OPTIONS = [
   "onDecision",
   "onBudgetAlert",
   "auditLog",
+  "asyncExport",
   "tracerProvider",
+  "meterProvider",
   "logger",
 ];
 
@@ -167,10 +183,40 @@ const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 const PRICING_VARIABLE = "GENOPS_PRICING";
 
+/** The price list of whichever option holds one, and what its fields are told under. */
+function givenPricing({
+  pricing,
+  costCalculator,
+}: AdapterOptions): [origin: string, given: unknown] {
+  if (costCalculator === undefined) {
+    return pricing === undefined
+      ? [PRICING_VARIABLE, pricingOfEnvironment()]
+      : ["pricing", pricing];
+  }
+  if (pricing !== undefined) {
+    throw invalid(
+      "costCalculator",
+      costCalculator,
+      "there are prices in the option pricing, too; give one of the two",
+    );
+  }
+  if (typeof costCalculator === "function") {
+    const { name } = costCalculator as { readonly name: string };
+    throw invalid("costCalculator", costCalculator, `is a class; give one of it, new ${name}()`);
+  }
+  // By its member: another copy of the package has a class of its own.
+  if (
+    typeof costCalculator === "object" &&
+    costCalculator !== null &&
+    "pricing" in costCalculator
+  ) {
+    return ["costCalculator.pricing", costCalculator.pricing];
+  }
+  return ["costCalculator", costCalculator];
+}
+
 function pricingOption(options: AdapterOptions): Pricing {
-  const given: unknown = options.pricing;
-  const origin = given === undefined ? PRICING_VARIABLE : "pricing";
-  const pricing = given === undefined ? pricingOfEnvironment() : given;
+  const [origin, pricing] = givenPricing(options);
   if (!isRecord(pricing)) throw invalid(origin, pricing, "give an object of prices");
   checkPricing(pricing as Pricing, origin);
   return pricing as Pricing;
@@ -310,6 +356,28 @@ function storageBackendsOption(options: AdapterOptions): StorageBackendMap {
   return Object.fromEntries(pairs);
 }
 
+const ASYNC_EXPORT_VARIABLE = "GENOPS_ASYNC_EXPORT";
+
+function asyncExportOption({ asyncExport, tracerProvider }: AdapterOptions): boolean | undefined {
+  if (asyncExport !== undefined) {
+    if (typeof asyncExport !== "boolean") {
+      throw invalid("asyncExport", asyncExport, `${shown(asyncExport)} is neither true nor false`);
+    }
+    if (tracerProvider !== undefined) {
+      throw invalid(
+        "asyncExport",
+        asyncExport,
+        "the tracerProvider that is given decides how spans are sent (BatchSpanProcessor or SimpleSpanProcessor); leave one of the two out",
+      );
+    }
+    return asyncExport;
+  }
+  const text = environmentVariable(ASYNC_EXPORT_VARIABLE);
+  if (text === undefined || text.trim() === "") return undefined;
+  if (/^(true|false)$/i.test(text.trim())) return text.trim().toLowerCase() === "true";
+  throw invalid(ASYNC_EXPORT_VARIABLE, text, `${shown(text)} is neither true nor false`);
+}
+
 function uriOption(
   options: AdapterOptions,
   field: "trackingUri" | "registryUri",
@@ -352,6 +420,7 @@ export function configure(options: AdapterOptions): Configuration {
   if (!isRecord(options)) throw invalid("options", options, "give an object");
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
+  checkShape(options.meterProvider, "meterProvider", ["getMeter"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   checkHook("onDecision", options.onDecision);
   checkHook("onBudgetAlert", options.onBudgetAlert);
@@ -361,6 +430,7 @@ export function configure(options: AdapterOptions): Configuration {
   // Checked by what opens it: only a runtime with files can tell a path from none.
   const auditLog =
     options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
+  const asyncExport = asyncExportOption(options);
   const runCapacity = numberOption(
     options,
     "runCapacity",
@@ -388,7 +458,9 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
+    ...(asyncExport !== undefined && { asyncExport }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
+    ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };
 }

@@ -1,5 +1,6 @@
 // Decides, prices and books one operation around its call.
 import type { Span } from "@opentelemetry/api";
+import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
@@ -17,6 +18,7 @@ import { Emission } from "./emission.js";
 import type { GovernanceRefusal } from "./errors.js";
 import { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
+import { Observation } from "./observation.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
 import type { PolicyRequest } from "./policies/options.js";
 import { Policies } from "./policies/policies.js";
@@ -42,6 +44,8 @@ export interface Pending {
   readonly startMark: number;
   /** For the audit trail, where there is one and the operation belongs in it. */
   readonly audited: AuditedCall | undefined;
+  /** Innermost cost context that the call began in. */
+  readonly costContext: MlflowCostContext | undefined;
 }
 
 const ALL_ALLOWED: readonly Decision[] = Object.freeze([ALLOWED]);
@@ -67,6 +71,7 @@ export class Governor {
   readonly configuration: Configuration;
   readonly limits: Limits;
   readonly runs: RunBook;
+  readonly observation: Observation;
 
   readonly #notices: Notices;
   readonly #emission: Emission;
@@ -90,6 +95,7 @@ export class Governor {
     this.#policies = new Policies(configuration.policies, this.engine.operations, notices);
     this.runs = new RunBook(this.engine, runLimit, this.#policies.tracksTags);
     this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
+    this.observation = new Observation(this.engine, this.runs, configuration, notices);
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
     this.limits = new Limits(
@@ -221,6 +227,7 @@ export class Governor {
       startMs: Date.now(),
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
+      costContext: currentCostContext(),
     };
   }
 
@@ -359,6 +366,7 @@ export class Governor {
     this.runs.book(run, cost);
     if (this.#policies.tracksTags && run) this.runs.learnTags(run, pending.operation);
     this.#emission.auditAfter(pending.audited, { cost, outcome });
+    this.observation.settled(pending, run, flags, cost, elapsed, outcome, false);
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
       this.#emission.startRun(run, pending.startMs, pending.decisions, alerts);
@@ -409,6 +417,7 @@ export class Governor {
     if (pending.ticket === undefined) return;
     const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
     const endMs = pending.startMs + elapsed;
+    this.observation.settled(pending, pending.run, flags, 0n, elapsed, NOTHING_LEARNED, true);
     this.#emit(pending, pending.run, flags, 0n, endMs, NO_ALERTS, NOTHING_LEARNED, error);
   }
 
@@ -467,6 +476,8 @@ export class Governor {
       endMs,
       outcome,
       error,
+      flags,
+      kept: orphaned || decided,
     });
   }
 }

@@ -17,6 +17,14 @@ export interface OperationDetails {
   readonly currentStage?: string | undefined;
 }
 
+/** One file or object that is kept. */
+export interface Upload {
+  readonly artifactUri: string;
+  /** Below the artifacts of its run or model; absent where only the URI is known. */
+  readonly artifactPath?: string | undefined;
+  readonly sizeBytes?: number | undefined;
+}
+
 /** Made by an instrumentation before the call runs. */
 export interface Operation {
   /** Name in the engine's table, for example `log_batch`. */
@@ -29,10 +37,10 @@ export interface Operation {
   readonly modelName?: string | undefined;
   readonly modelVersion?: string | undefined;
   readonly modelStage?: string | undefined;
+  /** What a model version is made of: a URI, `models:/<id>` for a logged model. */
+  readonly modelSource?: string | undefined;
   /** Bytes kept, and where; bytes that nobody knows beforehand are told as they go by. */
-  readonly upload?:
-    | { readonly artifactUri: string; readonly sizeBytes?: number | undefined }
-    | undefined;
+  readonly upload?: Upload | undefined;
   /** What only policies ask for; absent for operations that have nothing of it. */
   readonly details?: OperationDetails | undefined;
   /** What a batch carries; 1 for a single call. */
@@ -60,4 +68,6 @@ export interface Outcome {
   readonly endedRun?: { readonly runId: string; readonly status: string } | undefined;
   readonly modelVersion?: string | undefined;
   readonly modelStage?: string | undefined;
+  /** Of the bytes that were kept, where the client tells it. */
+  readonly contentDigest?: string | undefined;
 }

@@ -99,6 +99,11 @@ function classify(governor: Governor, { method, route }: StoreCall): KnownRoute 
   return found;
 }
 
+function modelSourceOf(body: Message): string | undefined {
+  const modelId = text(body.model_id);
+  return modelId === undefined ? text(body.source) : `models:/${modelId}`;
+}
+
 /** What a call is; undefined when it is none of MLflow's. */
 export function describe(governor: Governor, call: StoreCall): Operation | undefined {
   const known = classify(governor, call);
@@ -115,6 +120,7 @@ export function describe(governor: Governor, call: StoreCall): Operation | undef
     modelName: isRegistry ? text(body.name) : undefined,
     modelVersion: isRegistry ? text(body.version) : undefined,
     modelStage: isRegistry ? text(body.stage) : undefined,
+    modelSource: name === "create_model_version" ? modelSourceOf(body) : undefined,
     upload,
     details: known.hasDetails ? DETAILS[name]?.(body) : undefined,
     items: known.isBatch ? itemsOf(name, body) : 1,

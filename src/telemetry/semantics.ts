@@ -32,6 +32,23 @@ export const GENOPS = {
   runCostInclusive: "genops.mlflow.run_cost_inclusive",
 } as const;
 
+/** Metrics and their attributes beyond those of spans; ours, as the specification names none. */
+export const METRICS = {
+  cost: "genops.cost",
+  operations: "genops.operations",
+  duration: "genops.operation.duration",
+  bytes: "genops.storage.bytes",
+  budgetRemaining: "genops.budget.remaining",
+  team: "genops.team",
+  project: "genops.project",
+  environment: "genops.environment",
+  status: "genops.operation.status",
+  storageBackend: "genops.storage.backend",
+  budgetName: "genops.budget.name",
+  budgetPeriod: "genops.budget.period",
+  budgetUnit: "genops.budget.unit",
+} as const;
+
 export const EVENTS = {
   policyEvaluated: "genops.policy.evaluated",
   reservation: "genops.budget.reservation",
@@ -50,6 +67,12 @@ export const MLFLOW = {
   modelStage: "mlflow.model_stage",
   artifactUri: "mlflow.artifact_uri",
 } as const;
+
+/**
+ * How many operations a span stands for; named as OpenTelemetry once proposed it (OTEP 170). Not of `genops.`:
+ * what has an attribute of that is a governed unit, and a span without a price is none.
+ */
+export const ADJUSTED_COUNT = "sampler.adjusted_count";
 
 /** Stable OpenTelemetry name for the class of an error. */
 export const ERROR_TYPE = "error.type";
