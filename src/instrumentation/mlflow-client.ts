@@ -22,6 +22,8 @@ export interface GovernedScope {
 }
 
 const scopes = createAsyncContext<GovernedScope>();
+/** Set where calls are made that are nobody's. */
+const ungovernedWork = createAsyncContext<boolean>();
 /** Adapters that govern the whole process; the newest does, so that nothing is billed twice. */
 let installed: readonly Governor[] = [];
 let openScopes = 0;
@@ -92,6 +94,11 @@ export async function inScope<T>(
   }
 }
 
+/** Runs `callback`, and all that it starts, outside every ledger: what we ask for ourselves is nobody's cost. */
+export function ungoverned<T>(callback: () => T): T {
+  return ungovernedWork.run(true, callback);
+}
+
 /** Governs the rest of the current asynchronous chain, until the scope is ended. Call it before any `await`. */
 export function enterScope(governor: Governor, overrides: GovernanceAttributes): GovernedScope {
   const scope = newScope(governor, overrides);
@@ -135,7 +142,7 @@ function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boole
 async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1);
-  if (governor === undefined) return proceed(call);
+  if (governor === undefined || ungovernedWork.get()) return proceed(call);
   let prepared: Prepared | undefined;
   try {
     prepared = prepare(scope, governor, call);
