@@ -386,6 +386,7 @@ describe("variables and options that", () => {
     vi.stubEnv("GENOPS_RUN_CAPACITY", "many");
     vi.stubEnv("GENOPS_PRICING", "{");
     vi.stubEnv("GENOPS_STORAGE_BACKENDS", "mlflow-artifacts:=S3");
+    vi.stubEnv("GENOPS_BUDGETS", '[{"name":"day","limit":"ten","period":"day"}]');
     vi.stubEnv("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon");
     vi.stubEnv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "99");
     const issues = await issuesOf({ checkConnectivity: false });
@@ -396,10 +397,27 @@ describe("variables and options that", () => {
       GENOPS_RUN_CAPACITY: "export GENOPS_RUN_CAPACITY=65536",
       GENOPS_PRICING: `export GENOPS_PRICING='{"trackingApiCall":"0.0001"}'`,
       GENOPS_STORAGE_BACKENDS: "export GENOPS_STORAGE_BACKENDS=mlflow-artifacts:=s3",
+      GENOPS_BUDGETS: `export GENOPS_BUDGETS='[{"name":"day","limit":"10","period":"day"}]'`,
       MLFLOW_HTTP_REQUEST_TIMEOUT: "unset MLFLOW_HTTP_REQUEST_TIMEOUT",
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "unset MLFLOW_HTTP_REQUEST_MAX_RETRIES",
     });
     expect(issues.every(({ severity }) => severity === "error")).toBe(true);
+  });
+
+  it("set budgets that can be held", async () => {
+    configured();
+    vi.stubEnv("GENOPS_BUDGET_DAILY_LIMIT", "0");
+    const rateLimits = [{ name: "calls", operations: 1, per: "second" }] as const;
+    const budgets = [{ name: "team", limit: 0, period: "month", action: "block" }] as const;
+    const { checks, issues } = await validateSetup({
+      checkConnectivity: false,
+      adapter: { budgets, rateLimits },
+    });
+    expect(issues.map(({ code }) => code)).toEqual(["OTLP_NOT_CONFIGURED"]);
+    expect(checks.find(({ name }) => name === "limits")).toMatchObject({
+      status: "passed",
+      detail: "2 budgets and 1 rate limit can be held: daily, team, calls",
+    });
   });
 
   it("are misspelt, as variable and as option", async () => {

@@ -26,6 +26,7 @@ const EVERYTHING = [
   ["artifactStore", "passed"],
   ["registry", "passed"],
   ["accounting", "passed"],
+  ["limits", "passed"],
   ["sampling", "passed"],
   ["conformance", "passed"],
 ];

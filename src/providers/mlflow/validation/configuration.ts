@@ -18,7 +18,8 @@ import { nearestName } from "../../../nearest-name.js";
 import { withoutVariables } from "../../../runtime/capabilities.js";
 import { type Check, type Found, type Setup, Skipped } from "./check.js";
 
-function variableOf(option: string): string {
+/** The variable of an option. */
+export function optionVariable(option: string): string {
   return `GENOPS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
@@ -28,12 +29,15 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   runCapacity: "65536",
   pricing: `'{"trackingApiCall":"0.0001"}'`,
   storageBackends: "mlflow-artifacts:=s3",
+  budgetDailyLimit: "10",
+  budgets: `'[{"name":"day","limit":"10","period":"day"}]'`,
+  rateLimits: `'[{"name":"calls","operations":100,"per":"second"}]'`,
   ...Object.fromEntries(ATTRIBUTES.map((name) => [name, `"your-${name.toLowerCase()}"`])),
 };
 
 function optionFix(field: string, error: ConfigurationError): string {
   const [root = field] = field.split(/[.[]/);
-  const option = OPTIONS.find((name) => name === root || variableOf(name) === root);
+  const option = OPTIONS.find((name) => name === root || optionVariable(name) === root);
   const example = option === undefined ? undefined : EXAMPLES[option];
   if (root.startsWith("GENOPS_")) {
     return example === undefined ? `unset ${root}` : `export ${root}=${example}`;
@@ -89,7 +93,7 @@ function isForeign(variable: string): boolean {
 }
 
 function tellUnknownVariables(found: Found): void {
-  const known = OPTIONS.map(variableOf);
+  const known = OPTIONS.map(optionVariable);
   for (const variable of Object.keys(process.env)) {
     if (!variable.startsWith("GENOPS_") || known.includes(variable) || isForeign(variable))
       continue;
@@ -206,8 +210,8 @@ export const attributesCheck: Check = {
         code: `${name.toUpperCase()}_MISSING`,
         severity: name === "environment" ? "info" : "warning",
         message: `No ${name} is configured: ${consequence}.`,
-        cause: `Neither the option ${name} nor ${variableOf(name)} is set.`,
-        fix: `export ${variableOf(name)}="${name === "environment" ? "development" : `your-${name}`}"`,
+        cause: `Neither the option ${name} nor ${optionVariable(name)} is set.`,
+        fix: `export ${optionVariable(name)}="${name === "environment" ? "development" : `your-${name}`}"`,
       });
     }
     const given = ATTRIBUTES.filter((name) => attributes[name] !== undefined);

@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkConformance } from "../../../conformance/index.js";
 import { attoToUsd, type Decimal, FLAGS, usdToAtto } from "../../../engine/index.js";
-import { configure, OPTIONS } from "../../../governance/configuration.js";
+import {
+  type AdapterOptions,
+  type Configuration,
+  configure,
+  OPTIONS,
+} from "../../../governance/configuration.js";
 import { Governor } from "../../../governance/governor.js";
 import { type Pricing, pricedEngine } from "../../../governance/pricing.js";
 import { inScope } from "../../../instrumentation/mlflow-client.js";
@@ -13,6 +18,7 @@ import { MlflowClient } from "../../../mlflow/client.js";
 import { withoutVariables } from "../../../runtime/capabilities.js";
 import { VERSION } from "../../../version.js";
 import { type Check, type Setup, Skipped } from "./check.js";
+import { optionVariable } from "./configuration.js";
 import { recordSpans, type SpanRecorder } from "./recorded-spans.js";
 
 const ARTIFACT_BYTES = 10_240;
@@ -48,6 +54,13 @@ export function expectedCost(pricing: Pricing): bigint {
   return calls + divided(BigInt(ARTIFACT_BYTES) * rate, 2n ** 30n * 30n * ATTO);
 }
 
+/** With these options and nothing of the environment: neither budgets nor files of this set-up. */
+function configureAlone(options: AdapterOptions): Configuration {
+  return withoutVariables(OPTIONS.map(optionVariable), () =>
+    configure({ ...options, logger: SILENT }),
+  );
+}
+
 interface Governed {
   readonly governor: Governor;
   readonly spans: SpanRecorder;
@@ -58,23 +71,15 @@ async function govern({ configuration }: Setup): Promise<Governed> {
   if (configuration === undefined) throw new Skipped("the options cannot be used");
   const spans = recordSpans();
   const { attributes, pricing } = configuration;
-  // Neither budgets nor files of this set-up: the probe is nobody's.
-  const own = withoutVariables(
-    OPTIONS.map((name) =>
-      `GENOPS_${name.replace(/[A-Z]/g, (letter) => `_${letter}`)}`.toUpperCase(),
-    ),
-    () =>
-      configure({
-        // Who pays is another check; here somebody always does.
-        ...{ team: "validation", project: "validation", environment: "validation" },
-        ...attributes,
-        pricing,
-        runCapacity: 16,
-        storageBackends: { "file:": "s3" },
-        tracerProvider: spans.tracerProvider,
-        logger: SILENT,
-      }),
-  );
+  const own = configureAlone({
+    // Who pays is another check; here somebody always does.
+    ...{ team: "validation", project: "validation", environment: "validation" },
+    ...attributes,
+    pricing,
+    runCapacity: 16,
+    storageBackends: { "file:": "s3" },
+    tracerProvider: spans.tracerProvider,
+  });
   const governor = new Governor(own, VERSION);
   const folder = await mkdtemp(join(tmpdir(), "genops-validate-"));
   try {
@@ -122,6 +127,37 @@ export const accountingCheck: Check = {
       });
     }
     return `a run with a ${ARTIFACT_BYTES / 1024} KiB artifact on S3 costs ${attoToUsd(booked)} USD, as it must`;
+  },
+};
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+export const limitsCheck: Check = {
+  name: "limits",
+  area: "governance",
+  run({ configuration }, found) {
+    if (configuration === undefined) throw new Skipped("the options cannot be used");
+    const { limits, pricing, runCapacity } = configuration;
+    const { budgets, rateLimits } = limits;
+    if (budgets.length + rateLimits.length === 0) {
+      return "none: whatever is spent, nothing warns and nothing blocks";
+    }
+    try {
+      new Governor(configureAlone({ budgets, rateLimits, pricing, runCapacity }), VERSION);
+    } catch (error) {
+      found({
+        code: "LIMITS_UNUSABLE",
+        severity: "error",
+        message: "The engine cannot hold these budgets and rate limits.",
+        cause: (error as Error).message,
+        fix: "unset GENOPS_BUDGETS GENOPS_RATE_LIMITS GENOPS_BUDGET_DAILY_LIMIT   # then set one after the other",
+      });
+      return "cannot be held";
+    }
+    const names = [...budgets, ...rateLimits].map(({ name }) => name).join(", ");
+    return `${plural(budgets.length, "budget")} and ${plural(rateLimits.length, "rate limit")} can be held: ${names}`;
   },
 };
 

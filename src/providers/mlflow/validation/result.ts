@@ -17,6 +17,7 @@ export type CheckName =
   | "artifactStore"
   | "registry"
   | "accounting"
+  | "limits"
   | "sampling"
   | "conformance"
   | "export";

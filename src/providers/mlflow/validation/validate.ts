@@ -9,7 +9,7 @@ import { type Check, makeCheck, type Setup } from "./check.js";
 import { attributesCheck, environmentCheck, optionsCheck } from "./configuration.js";
 import { packagesCheck, runtimeCheck } from "./dependencies.js";
 import { exportCheck } from "./export.js";
-import { accountingCheck, conformanceCheck, samplingCheck } from "./governance.js";
+import { accountingCheck, conformanceCheck, limitsCheck, samplingCheck } from "./governance.js";
 import { registryCheck } from "./registry.js";
 import {
   type Area,
@@ -68,6 +68,7 @@ const CHECKS: readonly Check[] = [
   artifactStoreCheck,
   registryCheck,
   accountingCheck,
+  limitsCheck,
   samplingCheck,
   conformanceCheck,
   exportCheck,
