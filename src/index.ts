@@ -1,5 +1,12 @@
 // genops: a price, an owner and a limit on every MLflow operation. The part that runs anywhere.
 export { MlflowCostAggregator } from "./costs/aggregator.js";
+export { MlflowCostCalculator } from "./costs/calculator.js";
+export { MlflowCostContext } from "./costs/context.js";
+export type {
+  Recommendation,
+  RecommendationExample,
+  RecommendationKind,
+} from "./costs/recommendations.js";
 export type { StorageBackend, StorageBackendMap } from "./costs/storage-backend.js";
 export type {
   CostBreakdowns,
@@ -44,6 +51,7 @@ export {
   instrumentMlflow,
   type TrackRunOptions,
 } from "./providers/mlflow/adapter.js";
+export { createMlflowCostContext } from "./providers/mlflow/cost-context.js";
 export type {
   AuditDecision,
   AuditLog,

@@ -1,4 +1,5 @@
 // Reads the ledger out of the module's memory: exact totals, breakdowns, counts.
+import { LATENCY_BITS, LATENCY_UNITS, percentiles, SIZE_BITS } from "./histogram.js";
 import type { Instance } from "./instance.js";
 import {
   AMOUNT_STRIDE,
@@ -31,7 +32,6 @@ import {
   type MeterTotal,
   type OperationTotal,
   OVERFLOW,
-  type Percentiles,
   type RolledUp,
   type RunTotal,
   UNATTRIBUTED,
@@ -63,32 +63,6 @@ interface ReadOperation {
 
 function add(amounts: Map<string, bigint>, key: string, amount: bigint): void {
   amounts.set(key, (amounts.get(key) ?? 0n) + amount);
-}
-
-/** The first value above a bucket of `2^bits` buckets an octave. */
-function bucketEdge(bucket: number, bits: number): number {
-  const perOctave = 2 ** bits;
-  if (bucket < perOctave) return bucket + 1;
-  const octave = Math.floor(bucket / perOctave) - 1;
-  return 2 ** octave * (perOctave + (bucket % perOctave) + 1);
-}
-
-function percentiles(
-  counts: readonly number[],
-  bits: number,
-  unit: number,
-): Percentiles | undefined {
-  const all = counts.reduce((sum, count) => sum + count, 0);
-  if (all === 0) return undefined;
-  const percentile = (share: number) => {
-    let seen = 0;
-    const bucket = counts.findIndex((count) => {
-      seen += count;
-      return seen >= share * all;
-    });
-    return bucketEdge(bucket, bits) / unit;
-  };
-  return { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) };
 }
 
 /** Reads one engine's memory; changes nothing but the scratch sums of a roll-up. */
@@ -339,8 +313,12 @@ export class LedgerReader {
           for (const ledger of merged) ledger.addMeasures(kind, operation, own);
           return own;
         };
-        const latency = percentiles(counts("latencies", LATENCY_BUCKETS), 3, 1000);
-        const size = percentiles(counts("sizes", SIZE_BUCKETS), 2, 1);
+        const latency = percentiles(
+          counts("latencies", LATENCY_BUCKETS),
+          LATENCY_BITS,
+          LATENCY_UNITS,
+        );
+        const size = percentiles(counts("sizes", SIZE_BUCKETS), SIZE_BITS, 1);
         return [
           name,
           {

@@ -1,5 +1,6 @@
 // The adapter's options: read from code and environment, checked before anything happens.
-import type { TracerProvider } from "@opentelemetry/api";
+import type { MeterProvider, TracerProvider } from "@opentelemetry/api";
+import type { MlflowCostCalculator } from "../costs/calculator.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
 import type { Decimal } from "../engine/index.js";
 import { environmentVariable } from "../runtime/capabilities.js";
@@ -40,6 +41,8 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly samplingRate?: number | undefined;
   /** `GENOPS_PRICING` as JSON, else the price list of the documentation. */
   readonly pricing?: Pricing | undefined;
+  /** Prices as a calculator, or as a plain table, in place of `pricing`. Read once, when the adapter is made. */
+  readonly costCalculator?: MlflowCostCalculator | Pricing | undefined;
   /** Artifact URI prefix → storage backend. `GENOPS_STORAGE_BACKENDS` as `prefix=backend,…`. */
   readonly storageBackends?: StorageBackendMap | undefined;
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
@@ -64,6 +67,8 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly auditLog?: AuditLog | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
+  /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
+  readonly meterProvider?: MeterProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
   readonly logger?: Logger | undefined;
 }
@@ -82,6 +87,7 @@ export interface Configuration {
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
   readonly tracerProvider?: TracerProvider;
+  readonly meterProvider?: MeterProvider;
   readonly logger?: Logger;
 }
 
@@ -92,6 +98,7 @@ export const OPTIONS: readonly string[] = [
   ...ATTRIBUTES,
   "samplingRate",
   "pricing",
+  "costCalculator",
   "storageBackends",
   "runCapacity",
   "budgetDailyLimit",
@@ -101,6 +108,7 @@ export const OPTIONS: readonly string[] = [
   "onBudgetAlert",
   "auditLog",
   "tracerProvider",
+  "meterProvider",
   "logger",
 ];
 
@@ -156,10 +164,40 @@ const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 const PRICING_VARIABLE = "GENOPS_PRICING";
 
+/** The price list of whichever option holds one, and what its fields are told under. */
+function givenPricing({
+  pricing,
+  costCalculator,
+}: AdapterOptions): [origin: string, given: unknown] {
+  if (costCalculator === undefined) {
+    return pricing === undefined
+      ? [PRICING_VARIABLE, pricingOfEnvironment()]
+      : ["pricing", pricing];
+  }
+  if (pricing !== undefined) {
+    throw invalid(
+      "costCalculator",
+      costCalculator,
+      "there are prices in the option pricing, too; give one of the two",
+    );
+  }
+  if (typeof costCalculator === "function") {
+    const { name } = costCalculator as { readonly name: string };
+    throw invalid("costCalculator", costCalculator, `is a class; give one of it, new ${name}()`);
+  }
+  // By its member: another copy of the package has a class of its own.
+  if (
+    typeof costCalculator === "object" &&
+    costCalculator !== null &&
+    "pricing" in costCalculator
+  ) {
+    return ["costCalculator.pricing", costCalculator.pricing];
+  }
+  return ["costCalculator", costCalculator];
+}
+
 function pricingOption(options: AdapterOptions): Pricing {
-  const given: unknown = options.pricing;
-  const origin = given === undefined ? PRICING_VARIABLE : "pricing";
-  const pricing = given === undefined ? pricingOfEnvironment() : given;
+  const [origin, pricing] = givenPricing(options);
   if (!isRecord(pricing)) throw invalid(origin, pricing, "give an object of prices");
   checkPricing(pricing as Pricing, origin);
   return pricing as Pricing;
@@ -303,6 +341,7 @@ export function configure(options: AdapterOptions): Configuration {
   if (!isRecord(options)) throw invalid("options", options, "give an object");
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
+  checkShape(options.meterProvider, "meterProvider", ["getMeter"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   checkHook("onDecision", options.onDecision);
   checkHook("onBudgetAlert", options.onBudgetAlert);
@@ -338,6 +377,7 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
+    ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };
 }

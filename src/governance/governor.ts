@@ -1,5 +1,6 @@
 // Decides, prices and books one operation around its call.
 import type { Span } from "@opentelemetry/api";
+import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
@@ -10,6 +11,7 @@ import { Emission } from "./emission.js";
 import { BudgetExceededError, type GovernanceRefusal } from "./errors.js";
 import { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
+import { Observation } from "./observation.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
 import { pricedEngine } from "./pricing.js";
 import { hasCode, RunBook, type RunState } from "./runs.js";
@@ -33,6 +35,8 @@ export interface Pending {
   readonly startMark: number;
   /** For the audit trail, where there is one and the operation belongs in it. */
   readonly audited: AuditedCall | undefined;
+  /** Innermost cost context that the call began in. */
+  readonly costContext: MlflowCostContext | undefined;
 }
 
 const ALL_ALLOWED: readonly Decision[] = Object.freeze([ALLOWED]);
@@ -53,6 +57,7 @@ export class Governor {
   readonly configuration: Configuration;
   readonly limits: Limits;
   readonly runs: RunBook;
+  readonly observation: Observation;
 
   readonly #notices: Notices;
   readonly #emission: Emission;
@@ -74,6 +79,12 @@ export class Governor {
     });
     this.runs = new RunBook(this.engine, runLimit);
     this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
+    this.observation = new Observation(
+      this.engine,
+      this.runs,
+      configuration.storageBackends,
+      (error) => notices.contain(error),
+    );
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
     this.limits = new Limits(
@@ -193,6 +204,7 @@ export class Governor {
       startMs: Date.now(),
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
+      costContext: currentCostContext(),
     };
   }
 
@@ -272,6 +284,7 @@ export class Governor {
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
     this.runs.book(run, cost);
     this.#emission.auditAfter(pending.audited, { cost, outcome });
+    this.observation.settled(pending, run, flags, cost, elapsed, outcome, false);
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
       this.#emission.startRun(run, pending.startMs, pending.decisions, alerts);
@@ -322,6 +335,7 @@ export class Governor {
     if (pending.ticket === undefined) return;
     const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
     const endMs = pending.startMs + elapsed;
+    this.observation.settled(pending, pending.run, flags, 0n, elapsed, NOTHING_LEARNED, true);
     this.#emit(pending, pending.run, flags, 0n, endMs, NO_ALERTS, NOTHING_LEARNED, error);
   }
 

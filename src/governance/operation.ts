@@ -1,5 +1,13 @@
 // One operation as governance sees it: what it is, what it touches, how much. Every way in makes the same.
 
+/** One file or object that is kept. */
+export interface Upload {
+  readonly artifactUri: string;
+  /** Below the artifacts of its run or model; absent where only the URI is known. */
+  readonly artifactPath?: string | undefined;
+  readonly sizeBytes: number;
+}
+
 /** Made by an instrumentation before the call runs. */
 export interface Operation {
   /** Name in the engine's table, for example `log_batch`. */
@@ -12,8 +20,10 @@ export interface Operation {
   readonly modelName?: string | undefined;
   readonly modelVersion?: string | undefined;
   readonly modelStage?: string | undefined;
+  /** What a model version is made of: a URI, `models:/<id>` for a logged model. */
+  readonly modelSource?: string | undefined;
   /** Bytes kept, and where. */
-  readonly upload?: { readonly artifactUri: string; readonly sizeBytes: number } | undefined;
+  readonly upload?: Upload | undefined;
   /** What a batch carries; 1 for a single call. */
   readonly items: number;
 }
@@ -37,4 +47,6 @@ export interface Outcome {
   readonly endedRun?: { readonly runId: string; readonly status: string } | undefined;
   readonly modelVersion?: string | undefined;
   readonly modelStage?: string | undefined;
+  /** Of the bytes that were kept, where the client tells it. */
+  readonly contentDigest?: string | undefined;
 }

@@ -58,6 +58,11 @@ function classify(governor: Governor, call: StoreCall): number {
   return id;
 }
 
+function modelSourceOf(body: Message): string | undefined {
+  const modelId = text(body.model_id);
+  return modelId === undefined ? text(body.source) : `models:/${modelId}`;
+}
+
 /** What a call is; undefined when it is none of MLflow's. */
 export function describe(governor: Governor, call: StoreCall): Operation | undefined {
   const known = governor.engine.operations[classify(governor, call)];
@@ -75,8 +80,13 @@ export function describe(governor: Governor, call: StoreCall): Operation | undef
       modelVersion: text(body.version),
       modelStage: text(body.stage),
     }),
+    ...(known.name === "create_model_version" && { modelSource: modelSourceOf(body) }),
     ...(call.upload && {
-      upload: { artifactUri: call.upload.artifactUri, sizeBytes: call.upload.sizeBytes },
+      upload: {
+        artifactUri: call.upload.artifactUri,
+        artifactPath: call.upload.artifactPath,
+        sizeBytes: call.upload.sizeBytes,
+      },
     }),
     items: itemsOf(known.name, body),
   };

@@ -1,4 +1,6 @@
 // Governs the calls of our own MLflow client, through its interceptor seam.
+import { diag } from "@opentelemetry/api";
+import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import {
   attributesOfTags,
   type GovernanceAttributes,
@@ -7,6 +9,7 @@ import {
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
+import { reasonOf } from "../mlflow/errors.js";
 import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
 import { createAsyncContext } from "../runtime/capabilities.js";
 import { describe, outcomeOf, tagsOf } from "./mlflow-calls.js";
@@ -107,6 +110,45 @@ export function enterScope(governor: Governor, overrides: GovernanceAttributes):
   return scope;
 }
 
+const ofContexts = new Map<MlflowCostContext, () => Governor | undefined>();
+
+/** Governs what no adapter does inside a cost context, with a governor that is made when it is needed. */
+export function governContext(context: MlflowCostContext, make: () => Governor): void {
+  let made: { readonly governor: Governor | undefined } | undefined;
+  ofContexts.set(context, () => {
+    made ??= { governor: attempted(make) };
+    return made.governor;
+  });
+  openScopes++;
+  updateSeam();
+}
+
+/** A ledger that cannot be made stops no program. */
+function attempted(make: () => Governor): Governor | undefined {
+  try {
+    return make();
+  } catch (error) {
+    diag.warn(`genops: a cost context without an adapter counts nothing: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+/** Ends that. */
+export function leaveContext(context: MlflowCostContext): void {
+  if (!ofContexts.delete(context)) return;
+  openScopes--;
+  updateSeam();
+}
+
+/** Contexts inside each other share the governor of the outermost, so that a run keeps its payer. */
+function governorOfContext(): Governor | undefined {
+  let make: (() => Governor | undefined) | undefined;
+  for (let context = currentCostContext(); context !== undefined; context = context.outer) {
+    make = ofContexts.get(context) ?? make;
+  }
+  return make?.();
+}
+
 interface Prepared {
   readonly pending: Pending;
   readonly operation: Operation;
@@ -155,7 +197,7 @@ function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boole
 
 async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
-  const governor = scope?.governor ?? installed.at(-1);
+  const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
   if (governor === undefined || ungovernedWork.get()) return proceed(call);
   let prepared: Prepared | GovernanceRefusal | undefined;
   try {
@@ -174,6 +216,8 @@ async function settleAround(
   prepared: Prepared,
   proceed: Proceed,
 ): Promise<unknown> {
+  // While the bytes are on their way, so that it takes no time of its own.
+  const digest = prepared.call.upload?.digest?.();
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -184,12 +228,13 @@ async function settleAround(
     });
     throw error;
   }
+  const contentDigest = digest && (await digest.catch(() => undefined));
   contained(governor, () => {
     const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
     if (outcome === undefined) {
       governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
     } else {
-      governor.succeed(prepared.pending, outcome);
+      governor.succeed(prepared.pending, digest ? { ...outcome, contentDigest } : outcome);
     }
   });
   return reply;

@@ -27,6 +27,8 @@ export interface ArtifactUpload {
   /** Full destination, such as `mlflow-artifacts:/0/<run>/artifacts/a.txt` or a `file:` URI. */
   readonly artifactUri: string;
   readonly sizeBytes: number;
+  /** By which equal content is known; see `contentDigest`. Reads when it is called, at most 1 MiB. */
+  readonly digest?: () => Promise<string | undefined>;
 }
 
 /**

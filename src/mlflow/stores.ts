@@ -1,5 +1,6 @@
 // What a store is, which one a URI means, and the way every call to one is made.
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
+import { contentDigest } from "./artifact-stores/content-digest.js";
 import { openArtifactStore } from "./artifact-stores/open-store.js";
 import { encodePath, ProxiedStore } from "./artifact-stores/proxied-store.js";
 import type { ConnectionOptions } from "./connection.js";
@@ -118,6 +119,7 @@ export async function writeArtifact(
       artifactPath,
       artifactUri,
       sizeBytes: content.sizeBytes,
+      digest: () => contentDigest(content),
     },
   };
   await throughInterceptors(call, async (inside) => {

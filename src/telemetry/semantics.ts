@@ -32,6 +32,23 @@ export const GENOPS = {
   runCostInclusive: "genops.mlflow.run_cost_inclusive",
 } as const;
 
+/** Metrics and their attributes beyond those of spans; ours, as the specification names none. */
+export const METRICS = {
+  cost: "genops.cost",
+  operations: "genops.operations",
+  duration: "genops.operation.duration",
+  bytes: "genops.storage.bytes",
+  budgetRemaining: "genops.budget.remaining",
+  team: "genops.team",
+  project: "genops.project",
+  environment: "genops.environment",
+  status: "genops.operation.status",
+  storageBackend: "genops.storage.backend",
+  budgetName: "genops.budget.name",
+  budgetPeriod: "genops.budget.period",
+  budgetUnit: "genops.budget.unit",
+} as const;
+
 export const EVENTS = {
   policyEvaluated: "genops.policy.evaluated",
   reservation: "genops.budget.reservation",

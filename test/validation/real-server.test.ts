@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { parseTelemetry } from "../../src/conformance/index.js";
 import * as mlflow from "../../src/mlflow/node.js";
-import { instrumentMlflow, validateSetup } from "../../src/node.js";
+import { createMlflowCostContext, instrumentMlflow, validateSetup } from "../../src/node.js";
 import { faultyServer } from "../mlflow/faulty-server.js";
 import { prepareCollector, startCollector } from "../support/collector.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
@@ -68,7 +68,10 @@ describe.runIf(requiresMlflow())("a real MLflow server", () => {
     const adapter = instrumentMlflow();
     adapter.instrumentFramework();
     try {
+      const context = createMlflowCostContext("start-up");
       await validateSetup({ trackingUri: server });
+      expect(context.getSummary().operationCount).toBe(0);
+      context.end();
       expect(adapter.costAggregator.getSummary().totalCostExact).toBe("0");
       expect(adapter.operationCount).toBe(0);
     } finally {

@@ -1,5 +1,5 @@
 // The main interface: governs MLflow, tracks runs, and tells what they cost.
-import { context, trace } from "@opentelemetry/api";
+import { context, metrics, trace } from "@opentelemetry/api";
 import { MlflowCostAggregator } from "../../costs/aggregator.js";
 import { usdNumber } from "../../costs/summary.js";
 import {
@@ -11,6 +11,7 @@ import { type AdapterOptions, configure } from "../../governance/configuration.j
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
 import type { BudgetStatus } from "../../governance/limits.js";
+import { meter } from "../../governance/metering.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
 import {
@@ -119,8 +120,10 @@ export class GenOpsMlflowAdapter {
       VERSION,
     );
     this.#export = telemetry;
+    meter(this.#governor, configuration.meterProvider ?? metrics.getMeterProvider());
     this.#trackingUri = configuration.trackingUri;
-    this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor.runs);
+    const { engine, runs, observation } = this.#governor;
+    this.costAggregator = new MlflowCostAggregator(engine, runs, observation);
     // The fluent functions go where the adapter was told to, as it was said how to get there.
     const { trackingUri, registryUri } = configuration;
     if (trackingUri !== undefined) setTrackingUri(trackingUri, connectionTo(trackingUri));

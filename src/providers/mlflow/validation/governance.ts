@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkConformance } from "../../../conformance/index.js";
+import { withoutCostContext } from "../../../costs/context.js";
 import { attoToUsd, type Decimal, FLAGS, usdToAtto } from "../../../engine/index.js";
 import {
   type AdapterOptions,
@@ -84,14 +85,15 @@ async function govern({ configuration }: Setup): Promise<Governed> {
   const folder = await mkdtemp(join(tmpdir(), "genops-validate-"));
   try {
     const client = new MlflowClient({ trackingUri: folder });
-    await inScope(governor, {}, async () => {
+    const workflow = async () => {
       const experimentId = await client.createExperiment("probe");
       const { info } = await client.createRun(experimentId);
       await client.logParam(info.runId, "learning_rate", 0.01);
       await client.logMetric(info.runId, "accuracy", 0.95);
       await client.logText(info.runId, "x".repeat(ARTIFACT_BYTES), "model.txt");
       await client.setTerminated(info.runId);
-    });
+    };
+    await withoutCostContext(() => inScope(governor, {}, workflow));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
