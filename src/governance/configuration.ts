@@ -65,6 +65,12 @@ export interface AdapterOptions extends GovernanceAttributes {
    * `GENOPS_AUDIT_LOG` as a path, else nowhere.
    */
   readonly auditLog?: AuditLog | undefined;
+  /**
+   * Does the export that the adapter starts itself, for lack of a provider, send spans in batches in the
+   * background, or each as it ends? `GENOPS_ASYNC_EXPORT`, else in batches. Given here it has the adapter
+   * start that export as `autoInstrumentMlflow` does; a provider of your own decides for itself.
+   */
+  readonly asyncExport?: boolean | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
   /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
@@ -86,6 +92,7 @@ export interface Configuration {
   readonly onDecision?: (decision: GovernanceDecision) => unknown;
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
+  readonly asyncExport?: boolean;
   readonly tracerProvider?: TracerProvider;
   readonly meterProvider?: MeterProvider;
   readonly logger?: Logger;
@@ -107,6 +114,7 @@ export const OPTIONS: readonly string[] = [
   "onDecision",
   "onBudgetAlert",
   "auditLog",
+  "asyncExport",
   "tracerProvider",
   "meterProvider",
   "logger",
@@ -299,6 +307,28 @@ function storageBackendsOption(options: AdapterOptions): StorageBackendMap {
   return Object.fromEntries(pairs);
 }
 
+const ASYNC_EXPORT_VARIABLE = "GENOPS_ASYNC_EXPORT";
+
+function asyncExportOption({ asyncExport, tracerProvider }: AdapterOptions): boolean | undefined {
+  if (asyncExport !== undefined) {
+    if (typeof asyncExport !== "boolean") {
+      throw invalid("asyncExport", asyncExport, `${shown(asyncExport)} is neither true nor false`);
+    }
+    if (tracerProvider !== undefined) {
+      throw invalid(
+        "asyncExport",
+        asyncExport,
+        "the tracerProvider that is given decides how spans are sent (BatchSpanProcessor or SimpleSpanProcessor); leave one of the two out",
+      );
+    }
+    return asyncExport;
+  }
+  const text = environmentVariable(ASYNC_EXPORT_VARIABLE);
+  if (text === undefined || text.trim() === "") return undefined;
+  if (/^(true|false)$/i.test(text.trim())) return text.trim().toLowerCase() === "true";
+  throw invalid(ASYNC_EXPORT_VARIABLE, text, `${shown(text)} is neither true nor false`);
+}
+
 function uriOption(
   options: AdapterOptions,
   field: "trackingUri" | "registryUri",
@@ -350,6 +380,7 @@ export function configure(options: AdapterOptions): Configuration {
   // Checked by what opens it: only a runtime with files can tell a path from none.
   const auditLog =
     options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
+  const asyncExport = asyncExportOption(options);
   const runCapacity = numberOption(
     options,
     "runCapacity",
@@ -376,6 +407,7 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
+    ...(asyncExport !== undefined && { asyncExport }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),

@@ -3,6 +3,7 @@ import type { Attributes } from "@opentelemetry/api";
 import type { Engine, RunStatus } from "../engine/index.js";
 import { openAuditTrail } from "../telemetry/audit/open.js";
 import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
+import type { Thinning } from "../telemetry/sampling-state.js";
 import { MLFLOW } from "../telemetry/semantics.js";
 import { SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
@@ -27,6 +28,10 @@ export interface SettledOperation {
   readonly endMs: number;
   readonly outcome: Outcome;
   readonly error?: unknown;
+  /** Bits of the engine's `FLAGS`. */
+  readonly flags: number;
+  /** Is it told whatever the sampling says, and so stands for itself alone? */
+  readonly kept: boolean;
 }
 
 /** An operation that was refused: nothing of it was sent. */
@@ -139,8 +144,15 @@ export class Emission {
       attributes: settled.attributes,
       mlflow: this.#operationAttributes(operation, run, outcome),
       error: settled.error,
+      thinning: settled.kept ? undefined : this.#thinningOf(operationId, settled.flags),
       runSpan: run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span,
     });
+  }
+
+  #thinningOf(operationId: number, flags: number): Thinning | undefined {
+    if (this.#engine.sampleWeight(operationId, flags) === 1) return undefined;
+    const { threshold = "0", weight } = this.#engine.sampling(operationId);
+    return { threshold, weight };
   }
 
   /** Tells of what was refused: in the audit trail and as a span, whatever the sampling. */

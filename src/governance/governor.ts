@@ -79,12 +79,7 @@ export class Governor {
     });
     this.runs = new RunBook(this.engine, runLimit);
     this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
-    this.observation = new Observation(
-      this.engine,
-      this.runs,
-      configuration.storageBackends,
-      (error) => notices.contain(error),
-    );
+    this.observation = new Observation(this.engine, this.runs, configuration, notices);
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
     this.limits = new Limits(
@@ -394,6 +389,8 @@ export class Governor {
       endMs,
       outcome,
       error,
+      flags,
+      kept: orphaned || decided,
     });
   }
 }

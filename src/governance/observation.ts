@@ -6,6 +6,9 @@ import type { StorageBackendMap } from "../costs/storage-backend.js";
 import type { SummaryNames } from "../costs/summary.js";
 import type { Engine } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
+import type { Configuration } from "./configuration.js";
+import { DebugLog, tellsOperations } from "./logging.js";
+import type { Notices } from "./notices.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
 import { type Settlement, type SettlementObserver, settlementOf } from "./settlement.js";
 
@@ -39,19 +42,22 @@ export class Observation {
   readonly #engine: Engine;
   readonly #runs: KnownRuns;
   readonly #storageBackends: StorageBackendMap;
-  readonly #contain: (error: unknown) => void;
+  readonly #notices: Notices;
+  readonly #debugLog: DebugLog;
   readonly #observers: SettlementObserver[] = [];
 
   constructor(
     engine: Engine,
     runs: KnownRuns,
-    storageBackends: StorageBackendMap,
-    contain: (error: unknown) => void,
+    { storageBackends, logger }: Configuration,
+    notices: Notices,
   ) {
     this.#engine = engine;
     this.#runs = runs;
     this.#storageBackends = storageBackends;
-    this.#contain = contain;
+    this.#notices = notices;
+    this.#debugLog = new DebugLog(notices.logger);
+    if (tellsOperations(logger)) this.#observers.push(this.#debugLog);
     this.callSpans = new CallSpans(engine.operations.length);
   }
 
@@ -72,7 +78,9 @@ export class Observation {
     const { operation, operationId, costContext, startMs } = call;
     this.callSpans.note(operationId, startMs, startMs + elapsedMs);
     const ofArtifacts = ArtifactUsage.concerns(operation, outcome);
-    if (!ofArtifacts && costContext === undefined && this.#observers.length === 0) return;
+    const ofRuns = outcome.startedRun !== undefined || outcome.endedRun !== undefined;
+    const nobody = this.#observers.length === 0;
+    if (!ofArtifacts && !ofRuns && costContext === undefined && nobody) return;
     const entry = this.#engine.operations[operationId];
     if (entry === undefined) return;
     // What is below a run, as registry work is, is paid for as the run is.
@@ -93,6 +101,7 @@ export class Observation {
     });
     if (ofArtifacts) this.artifacts.settled(settlement);
     costContext?.book(settlement, call.startMark);
+    if (ofRuns && !this.#observers.includes(this.#debugLog)) this.#tell(this.#debugLog, settlement);
     for (const observer of this.#observers) this.#tell(observer, settlement);
   }
 
@@ -101,7 +110,7 @@ export class Observation {
     try {
       observer.settled(settlement);
     } catch (error) {
-      this.#contain(error);
+      this.#notices.contain(error);
     }
   }
 }

@@ -1,5 +1,5 @@
 // Zero-code export: started by a platform's entry where the environment asks for it.
-import type { TracerProvider } from "@opentelemetry/api";
+import type { MeterProvider, TracerProvider } from "@opentelemetry/api";
 
 /** Takes a warning that a person should see. */
 export type Warn = (message: string) => void;
@@ -7,11 +7,19 @@ export type Warn = (message: string) => void;
 /** A running export. */
 export interface TelemetryExport {
   readonly tracerProvider: TracerProvider;
+  /** Absent where metrics are not asked for, or cannot be sent. */
+  readonly meterProvider?: MeterProvider | undefined;
   /** Sends what waits. Never rejects: what could not be sent is warned about. */
   flush(): Promise<void>;
 }
 
-type Starter = (warn: Warn) => TelemetryExport | undefined;
+/** How an export of our own sends. */
+export interface ExportOptions {
+  /** Spans in batches, in the background; else each as it ends. */
+  readonly batched: boolean;
+}
+
+type Starter = (warn: Warn, options: ExportOptions) => TelemetryExport | undefined;
 
 let starter: Starter | undefined;
 
@@ -21,6 +29,6 @@ export function setTelemetryStarter(start: Starter): void {
 }
 
 /** Starts the export that the `OTEL_*` environment asks for; undefined when it asks for none. */
-export function startTelemetry(warn: Warn): TelemetryExport | undefined {
-  return starter?.(warn);
+export function startTelemetry(warn: Warn, options: ExportOptions): TelemetryExport | undefined {
+  return starter?.(warn, options);
 }

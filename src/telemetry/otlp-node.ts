@@ -5,7 +5,8 @@ import type * as OtlpExporter from "@opentelemetry/exporter-trace-otlp-proto";
 import type * as Resources from "@opentelemetry/resources";
 import type * as Sdk from "@opentelemetry/sdk-trace-base";
 import { withDoubles } from "./doubles.js";
-import type { TelemetryExport, Warn } from "./export.js";
+import type { ExportOptions, TelemetryExport, Warn } from "./export.js";
+import { startOtlpMetrics } from "./otlp-metrics-node.js";
 
 export const PACKAGES = [
   "@opentelemetry/sdk-trace-base",
@@ -45,7 +46,10 @@ function protocolOf(value: string): string {
 }
 
 /** Starts a tracer provider of our own, registered nowhere, that sends protobuf to the collector. */
-export function startOtlpExport(warn: Warn): TelemetryExport | undefined {
+export function startOtlpExport(
+  warn: Warn,
+  { batched }: ExportOptions = { batched: true },
+): TelemetryExport | undefined {
   if (!wanted() || hasProvider()) return undefined;
   const unusable = unusableEndpoint();
   if (unusable !== undefined) {
@@ -76,17 +80,22 @@ export function startOtlpExport(warn: Warn): TelemetryExport | undefined {
   const resource = resources
     .defaultResource()
     .merge(resources.detectResources({ detectors: [resources.envDetector] }));
-  const provider = new sdk.BasicTracerProvider({
-    resource,
-    spanProcessors: [new sdk.BatchSpanProcessor(withDoubles(new exporter.OTLPTraceExporter()))],
-  });
-  const flush = async () => {
+  const spanExporter = withDoubles(new exporter.OTLPTraceExporter());
+  const processor = batched
+    ? new sdk.BatchSpanProcessor(spanExporter)
+    : new sdk.SimpleSpanProcessor(spanExporter);
+  const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
+  const meterProvider = startOtlpMetrics(resource, warn);
+  const sent = async (what: string, provider: { forceFlush(): Promise<void> } | undefined) => {
     try {
-      await provider.forceFlush();
+      await provider?.forceFlush();
     } catch (error) {
-      warn(`spans could not be sent: ${error instanceof Error ? error.message : String(error)}`);
+      warn(`${what} could not be sent: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
+  const flush = async () => {
+    await Promise.all([sent("spans", provider), sent("metrics", meterProvider)]);
+  };
   process.once("beforeExit", () => void flush());
-  return { tracerProvider: provider, flush };
+  return { tracerProvider: provider, meterProvider, flush };
 }

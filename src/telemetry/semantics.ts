@@ -68,5 +68,11 @@ export const MLFLOW = {
   artifactUri: "mlflow.artifact_uri",
 } as const;
 
+/**
+ * How many operations a span stands for; named as OpenTelemetry once proposed it (OTEP 170). Not of `genops.`:
+ * what has an attribute of that is a governed unit, and a span without a price is none.
+ */
+export const ADJUSTED_COUNT = "sampler.adjusted_count";
+
 /** Stable OpenTelemetry name for the class of an error. */
 export const ERROR_TYPE = "error.type";

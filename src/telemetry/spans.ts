@@ -18,7 +18,8 @@ import {
   type GovernanceAttributes,
 } from "../governance/attribution.js";
 import { type Decision, decidingOf, type GovernanceAlert } from "../governance/decision.js";
-import { ERROR_TYPE, EVENTS, GENOPS, SPEC_VERSION } from "./semantics.js";
+import { type Thinning, thinned } from "./sampling-state.js";
+import { ADJUSTED_COUNT, ERROR_TYPE, EVENTS, GENOPS, SPEC_VERSION } from "./semantics.js";
 
 /** Name of the tracer, as OpenTelemetry's instrumentation scope. */
 const SCOPE = "genops";
@@ -43,6 +44,8 @@ export interface OperationUnit {
   readonly error?: unknown;
   /** Span of its run, when that one is open. */
   readonly runSpan?: Span | undefined;
+  /** Absent for what is always kept, and so stands for itself alone. */
+  readonly thinning?: Thinning | undefined;
 }
 
 /** An operation that was refused before anything was sent. */
@@ -243,16 +246,23 @@ export class SpanEmitter {
   /** Made when the operation has settled, with its own start: one that is dropped has cost nothing. */
   emitOperation(unit: OperationUnit): void {
     const name = `mlflow.${unit.name}`;
+    const { thinning } = unit;
+    const counted = { [ADJUSTED_COUNT]: thinning?.weight ?? 1, ...unit.mlflow };
     const attributes = unit.priced
       ? {
           ...declared(name, unit.class, unit.attributes, unit.decisions),
           ...reconciliation(unit.reserved, unit.actual),
           [GENOPS.actualExact]: attoToUsd(unit.actual),
           [GENOPS.costTotal]: usd(unit.actual),
-          ...unit.mlflow,
+          ...counted,
         }
-      : unit.mlflow;
-    const span = this.#start(name, { startTime: unit.startMs, attributes }, below(unit.runSpan));
+      : counted;
+    const parent = below(unit.runSpan);
+    const span = this.#start(
+      name,
+      { startTime: unit.startMs, attributes },
+      thinning === undefined ? parent : thinned(parent, thinning),
+    );
     if (unit.priced) {
       tellDecisions(span, unit.decisions, unit.startMs);
       span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);

@@ -7,10 +7,15 @@ import {
   attributesOf,
   type GovernanceAttributes,
 } from "../../governance/attribution.js";
-import { type AdapterOptions, configure } from "../../governance/configuration.js";
+import {
+  type AdapterOptions,
+  type Configuration,
+  configure,
+} from "../../governance/configuration.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
 import type { BudgetStatus } from "../../governance/limits.js";
+import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
@@ -94,6 +99,16 @@ function checkUri(field: string, variable: string, given: string | undefined): v
   }
 }
 
+/** The export of an adapter that says how to send, and has no provider to send to. */
+function askedFor(
+  options: AdapterOptions,
+  { asyncExport, logger = console }: Configuration,
+): TelemetryExport | undefined {
+  if (options.asyncExport === undefined || asyncExport === undefined) return undefined;
+  const warn = (message: string) => logger.warn(`genops: ${message}`);
+  return startTelemetry(warn, { batched: asyncExport });
+}
+
 /**
  * Governs MLflow under one ledger. Several adapters side by side never mix: a run tracked by one is
  * billed by that one; what no adapter tracks is billed by the one instrumented last.
@@ -109,10 +124,11 @@ export class GenOpsMlflowAdapter {
   /**
    * @throws {ConfigurationError} for an unknown option or an impossible value; nothing was changed then.
    */
-  constructor(options: AdapterOptions = {}, telemetry?: TelemetryExport) {
+  constructor(options: AdapterOptions = {}, started?: TelemetryExport) {
     const configuration = configure(options);
     checkUri("trackingUri", "MLFLOW_TRACKING_URI", configuration.trackingUri);
     checkUri("registryUri", "MLFLOW_REGISTRY_URI", configuration.registryUri);
+    const telemetry = started ?? askedFor(options, configuration);
     this.#governor = new Governor(
       telemetry && configuration.tracerProvider === undefined
         ? { ...configuration, tracerProvider: telemetry.tracerProvider }
@@ -120,7 +136,10 @@ export class GenOpsMlflowAdapter {
       VERSION,
     );
     this.#export = telemetry;
-    meter(this.#governor, configuration.meterProvider ?? metrics.getMeterProvider());
+    meter(
+      this.#governor,
+      configuration.meterProvider ?? telemetry?.meterProvider ?? metrics.getMeterProvider(),
+    );
     this.#trackingUri = configuration.trackingUri;
     const { engine, runs, observation } = this.#governor;
     this.costAggregator = new MlflowCostAggregator(engine, runs, observation);
@@ -128,12 +147,7 @@ export class GenOpsMlflowAdapter {
     const { trackingUri, registryUri } = configuration;
     if (trackingUri !== undefined) setTrackingUri(trackingUri, connectionTo(trackingUri));
     if (registryUri !== undefined) setRegistryUri(registryUri, connectionTo(registryUri));
-    const { team, project } = configuration.attributes;
-    if (team === undefined || project === undefined) {
-      this.#governor.logger.warn(
-        "Governance attributes not configured: set GENOPS_TEAM and GENOPS_PROJECT, or the options team and project; until then costs are under (unattributed)",
-      );
-    }
+    warnWithoutOwner(this.#governor);
   }
 
   // ── tracking ───────────────────────────────────────────────────────────────────────────────────
@@ -320,7 +334,9 @@ export function instrumentMlflow(options: AdapterOptions = {}): GenOpsMlflowAdap
  * @throws {ConfigurationError} for an impossible variable.
  */
 export function autoInstrumentMlflow(): GenOpsMlflowAdapter {
-  const telemetry = startTelemetry((message) => console.warn(`genops: ${message}`));
+  const { asyncExport = true } = configure({});
+  const warn = (message: string) => console.warn(`genops: ${message}`);
+  const telemetry = startTelemetry(warn, { batched: asyncExport });
   const adapter = new GenOpsMlflowAdapter({}, telemetry);
   adapter.instrumentFramework();
   return adapter;

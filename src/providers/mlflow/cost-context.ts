@@ -4,6 +4,7 @@ import { enterCostContext, inCostContext, MlflowCostContext } from "../../costs/
 import { configure } from "../../governance/configuration.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
+import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
 import { governContext, leaveContext } from "../../instrumentation/mlflow-client.js";
 import { VERSION } from "../../version.js";
@@ -17,6 +18,7 @@ function open(name: string): MlflowCostContext {
   const context = new MlflowCostContext(name, leaveContext);
   governContext(context, () => {
     const governor = new Governor(configuration, VERSION);
+    warnWithoutOwner(governor);
     meter(governor, metrics.getMeterProvider());
     return governor;
   });
