@@ -1,5 +1,5 @@
 // @ts-check
-// Production workflow: prices of one's own, a budget that blocks, alerts, an account of the night, and advice.
+// Production workflow: own prices, policies, a budget that blocks, alerts, an account of the night, and advice.
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import {
   createMlflowCostContext,
   instrumentMlflow,
   MlflowCostCalculator,
+  PolicyViolationError,
 } from "genops";
 import * as mlflow from "genops/mlflow";
 
@@ -30,25 +31,42 @@ const adapter = instrumentMlflow({
   budgets: [
     {
       name: "churn-day",
-      limit: "0.0012",
+      limit: "0.0013",
       period: "day",
       scope: { project: "churn" },
       action: "block",
       alertAt: [0.8, 1],
     },
   ],
+  policies: {
+    requireTags: ["owner"],
+    allowedEnvironments: ["staging", "production"],
+    maxArtifactSizeMb: 1,
+  },
   onBudgetAlert: ({ budget, share, spent, limit }) =>
     console.log(`Alert: ${budget} is at ${share * 100} % ($${spent} of $${limit})`),
 });
 
 /** One candidate: trained, measured, kept. */
 function train(/** @type {string} */ name, /** @type {number} */ accuracy) {
-  return adapter.trackMlflowRun({ experimentName: "churn", runName: name }, async () => {
+  const run = { experimentName: "churn", runName: name, tags: { owner: "ada@example.com" } };
+  return adapter.trackMlflowRun(run, async () => {
     await mlflow.logParam("candidate", name);
     await mlflow.logMetrics({ accuracy, loss: 1 - accuracy });
     await mlflow.logBytes(new Uint8Array(10 * 1024), "model/weights.bin");
     return accuracy;
   });
+}
+
+/** What should not be kept: a policy refuses it before anything is sent. */
+async function tryToKeepTooMuch() {
+  try {
+    const run = { experimentName: "churn", runName: "dump", tags: { owner: "ada@example.com" } };
+    await adapter.trackMlflowRun(run, () => mlflow.logBytes(new Uint8Array(2 ** 21), "dump.bin"));
+  } catch (error) {
+    if (!(error instanceof PolicyViolationError)) throw error;
+    console.log(`dump: refused by the policy ${error.policy} (${error.reasonCode})`);
+  }
 }
 
 const context = await createMlflowCostContext("nightly", async (context) => {
@@ -67,6 +85,7 @@ const context = await createMlflowCostContext("nightly", async (context) => {
       console.log(`${name}: stopped by the budget ${error.budget} (${error.reasonCode})`);
       break;
     }
+    if (name === "logistic") await tryToKeepTooMuch();
   }
   return context;
 });

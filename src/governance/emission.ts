@@ -41,6 +41,8 @@ export interface RefusedOperation {
   readonly attributes: GovernanceAttributes;
   readonly decisions: readonly Decision[];
   readonly run: RunState | undefined;
+  /** Held before it was refused: bytes that went by came to be too many. Absent when nothing was. */
+  readonly reserved?: bigint;
   /** Milliseconds since 1970. */
   readonly atMs: number;
   readonly error: Error;
@@ -165,6 +167,7 @@ export class Emission {
       class: entry?.class ?? "other",
       atMs,
       decisions,
+      reserved: refused.reserved,
       attributes,
       mlflow: this.#operationAttributes(operation, run, {}),
       error,

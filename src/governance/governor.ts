@@ -2,17 +2,26 @@
 import type { Span } from "@opentelemetry/api";
 import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
-import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration, Logger } from "./configuration.js";
-import { ALLOWED, type Decision, type GovernanceAlert } from "./decision.js";
+import {
+  ALLOWED,
+  type Decision,
+  decidingOf,
+  errorOf,
+  type GovernanceAlert,
+  isRefusal,
+} from "./decision.js";
 import { Emission } from "./emission.js";
-import { BudgetExceededError, type GovernanceRefusal } from "./errors.js";
+import type { GovernanceRefusal } from "./errors.js";
 import { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
 import { Observation } from "./observation.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
+import type { PolicyRequest } from "./policies/options.js";
+import { Policies } from "./policies/policies.js";
 import { pricedEngine } from "./pricing.js";
 import { hasCode, RunBook, type RunState } from "./runs.js";
 
@@ -22,7 +31,7 @@ export interface Pending {
   readonly attributes: GovernanceAttributes;
   readonly operationId: number;
   readonly meter: number;
-  readonly quantity: number;
+  quantity: number;
   readonly run: RunState | undefined;
   node: number;
   /** Absent when no reservation could be held; the operation is then booked in one call. */
@@ -51,6 +60,11 @@ function isEnded(status: string): status is RunStatus {
   return ENDED.includes(status);
 }
 
+/** What an operation was warned of so far. */
+function warningsIn(decisions: readonly Decision[]): readonly Decision[] {
+  return decisions === ALL_ALLOWED ? [] : decisions;
+}
+
 /** One ledger and its telemetry: an adapter has exactly one. */
 export class Governor {
   readonly engine: Engine;
@@ -61,6 +75,7 @@ export class Governor {
 
   readonly #notices: Notices;
   readonly #emission: Emission;
+  readonly #policies: Policies;
   #runsStarted = 0;
 
   /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
@@ -77,7 +92,8 @@ export class Governor {
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
       onFolded: () => notices.folded(),
     });
-    this.runs = new RunBook(this.engine, runLimit);
+    this.#policies = new Policies(configuration.policies, this.engine.operations, notices);
+    this.runs = new RunBook(this.engine, runLimit, this.#policies.tracksTags);
     this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
     this.observation = new Observation(this.engine, this.runs, configuration, notices);
     // The first time that an engine is told says which periods its budgets begin in.
@@ -150,7 +166,7 @@ export class Governor {
 
   /**
    * Decides and reserves. `attributes` pay unless the run that is written already has a payer. Answers the
-   * error to be thrown instead of making the call, when a limit that blocks refuses it.
+   * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
     this.tick();
@@ -159,11 +175,18 @@ export class Governor {
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
+    let decisions = ALL_ALLOWED;
+    const rules = this.#policies.rulesFor(operationId);
+    if (rules !== undefined) {
+      const judged = this.#policies.judge(rules, this.#request(operation, operationId, payer, run));
+      if (judged.length > 0) decisions = judged;
+      if (judged.some(isRefusal)) return this.#refuse(operation, operationId, payer, run, judged);
+    }
     let node = run?.node ?? this.runs.scope(operation, attributes);
     let meter = 0;
     let quantity = 0;
     if (operation.upload) {
-      const { artifactUri, sizeBytes } = operation.upload;
+      const { artifactUri, sizeBytes = 0 } = operation.upload;
       const backend = storageBackend(artifactUri, this.configuration.storageBackends);
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
@@ -176,12 +199,17 @@ export class Governor {
         return engine.reserve(alive, operationId, meter, quantity);
       },
     );
-    let decisions = ALL_ALLOWED;
     if (typeof held !== "number") {
-      const refusal = this.#refuse(held, operation, operationId, payer, run);
-      if (refusal !== undefined) return refusal;
+      const refusal = this.limits.refusal(held, operation.name, this.runs.ownerOf(run));
+      if (refusal !== undefined) {
+        return this.#refuse(operation, operationId, payer, run, [
+          ...warningsIn(decisions),
+          refusal,
+        ]);
+      }
     } else if (!this.limits.isEmpty) {
-      decisions = this.#warnings(operation, run);
+      const warning = this.#warning(operation, run);
+      if (warning !== undefined) decisions = [...warningsIn(decisions), warning];
     }
     const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
     this.#tellHook(operation, payer, decisions);
@@ -203,41 +231,73 @@ export class Governor {
     };
   }
 
-  #warnings(operation: Operation, run: RunState | undefined): readonly Decision[] {
+  /** Which limit lets the call that was just reserved pass with a warning. */
+  #warning(operation: Operation, run: RunState | undefined): Decision | undefined {
     const warned = this.engine.lastWarned();
-    if (warned === undefined) return ALL_ALLOWED;
-    const decision = this.limits.warning(warned, operation.name, this.runs.ownerOf(run));
-    return decision === undefined ? ALL_ALLOWED : [decision];
+    if (warned === undefined) return undefined;
+    return this.limits.warning(warned, operation.name, this.runs.ownerOf(run));
   }
 
-  /** Tells of a refusal and makes its error; undefined when the call may go on without a reservation. */
-  #refuse(
-    refusal: Refusal,
+  /** Does any policy judge this operation, or learn from it? */
+  judges(operationId: number): boolean {
+    const policies = this.#policies;
+    return policies.tracksTags || policies.rulesFor(operationId) !== undefined;
+  }
+
+  /** What policies must know to judge a call, and does not pass by with it. */
+  unknownTo({ name, runId, details }: Operation): "run" | "modelVersion" | undefined {
+    if (this.#policies.tracksTags && runId !== undefined && details?.status === "FINISHED") {
+      return this.runs.tagsOf(runId) === undefined ? "run" : undefined;
+    }
+    // Others move versions too, so what was seen of one before says nothing.
+    const moves = this.#policies.tracksStages && name === "transition_model_version_stage";
+    return moves ? "modelVersion" : undefined;
+  }
+
+  #request(
     operation: Operation,
     operationId: number,
     attributes: GovernanceAttributes,
     run: RunState | undefined,
-  ): GovernanceRefusal | undefined {
-    const decision = this.limits.refusal(refusal, operation.name, this.runs.ownerOf(run));
-    if (decision === undefined) return undefined;
-    const { result, reasonCode = "", policy = "", reason = "", budget } = decision;
-    const error = new BudgetExceededError(
-      result === "RATE_LIMITED" ? "RATE_LIMITED" : "BUDGET_EXCEEDED",
-      { policy, reasonCode, budget: budget?.name ?? policy.replace(/^\w+\./, "") },
-      reason,
-    );
-    const decisions = [decision];
+  ): PolicyRequest {
+    const { name, runId, modelName, modelVersion, modelStage, upload, details } = operation;
+    const experimentId = run?.started.experimentId ?? operation.experimentId;
+    const tags = runId === undefined ? undefined : this.runs.tagsOf(runId);
+    return {
+      operation: name,
+      operationClass: this.engine.operations[operationId]?.class ?? "other",
+      attributes,
+      runId,
+      runName: run?.started.runName ?? (name === "create_run" ? details?.newName : undefined),
+      experimentId,
+      experimentName: experimentId && this.runs.experimentName(experimentId),
+      modelName,
+      modelVersion,
+      modelStage,
+      currentStage: details?.currentStage,
+      newName: details?.newName,
+      artifactUri: upload?.artifactUri ?? details?.artifactLocation,
+      sizeBytes: upload?.sizeBytes,
+      endStatus: details?.status,
+      tags: tags && Object.fromEntries(tags),
+    };
+  }
+
+  /** Tells of a refusal, which the last decision is, and makes its error. */
+  #refuse(
+    operation: Operation,
+    operationId: number,
+    attributes: GovernanceAttributes,
+    run: RunState | undefined,
+    decisions: readonly Decision[],
+    reserved?: bigint,
+  ): GovernanceRefusal {
+    const error = errorOf(decidingOf(decisions));
     // Refused is refused, even where it cannot be told.
     try {
-      this.#emission.refused({
-        operation,
-        operationId,
-        attributes,
-        decisions,
-        run,
-        atMs: Date.now(),
-        error,
-      });
+      const atMs = Date.now();
+      const refused = { operation, operationId, attributes, decisions, run, atMs, error };
+      this.#emission.refused(reserved === undefined ? refused : { ...refused, reserved });
     } catch (failure) {
       this.contain(failure);
     }
@@ -267,6 +327,32 @@ export class Governor {
     }
   }
 
+  /**
+   * Raises what is held while bytes of unknown length go by: `totalBytes` is all so far. Answers the error
+   * that the call must be cut off with, when a policy or a budget that blocks has no room for them; the
+   * operation has then ended, and neither {@link succeed} nor {@link fail} may follow.
+   */
+  grow(pending: Pending, totalBytes: number): GovernanceRefusal | undefined {
+    const { operation, operationId, attributes, run, ticket, reserved } = pending;
+    const added = totalBytes - pending.quantity;
+    const oversized = this.#policies.judgeSize(totalBytes, operation.upload?.artifactUri ?? "");
+    const refused = oversized?.result === "BLOCKED" ? oversized : this.#hold(pending, added);
+    if (refused === undefined) {
+      pending.quantity = totalBytes;
+      return undefined;
+    }
+    if (ticket !== undefined) this.engine.release(ticket);
+    const error = this.#refuse(operation, operationId, attributes, run, [refused], reserved);
+    this.#emission.auditAfter(pending.audited, { cost: 0n, error });
+    return error;
+  }
+
+  #hold({ operation, run, ticket, meter }: Pending, added: number): Decision | undefined {
+    if (ticket === undefined) return undefined;
+    const refusal = this.engine.extend(ticket, meter, added);
+    return refusal && this.limits.refusal(refusal, operation.name, this.runs.ownerOf(run));
+  }
+
   // ── after the call ─────────────────────────────────────────────────────────────────────────────
 
   /** Books what the call really took, on what it brought into being. */
@@ -278,6 +364,7 @@ export class Governor {
     if ((flags & FLAGS.overflowed) !== 0) this.#notices.overflowed();
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
     this.runs.book(run, cost);
+    if (this.#policies.tracksTags && run) this.runs.learnTags(run, pending.operation);
     this.#emission.auditAfter(pending.audited, { cost, outcome });
     this.observation.settled(pending, run, flags, cost, elapsed, outcome, false);
     const endMs = pending.startMs + elapsed;

@@ -54,7 +54,7 @@ export function settlementOf(settled: Settled): Settlement {
     experimentId: run?.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
     storage: upload && {
       meter: storageMeter(storageBackend(upload.artifactUri, storageBackends)),
-      sizeBytes: upload.sizeBytes,
+      sizeBytes: upload.sizeBytes ?? 0,
       cost: settled.failed ? 0n : cost - ofCall,
     },
   };

@@ -10,16 +10,16 @@ import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
 import { reasonOf } from "../mlflow/errors.js";
-import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
+import { addInterceptor, type Proceed, type StoreCall } from "../mlflow/interceptor.js";
 import { createAsyncContext } from "../runtime/capabilities.js";
-import { describe, outcomeOf, tagsOf } from "./mlflow-calls.js";
-
-type Proceed = (call: StoreCall) => Promise<unknown>;
+import { describe, informed, outcomeOf, tagRefusal, tagsOf } from "./mlflow-calls.js";
 
 /** Who governs a part of the program, and what it overrides. */
 export interface GovernedScope {
   readonly governor: Governor;
   readonly overrides: GovernanceAttributes;
+  /** What is configured, with the overrides. */
+  readonly attributes: GovernanceAttributes;
   /** The scope around this one. */
   readonly outer: GovernedScope | undefined;
   ended: boolean;
@@ -73,7 +73,9 @@ function newScope(governor: Governor, overrides: GovernanceAttributes): Governed
   const inherited = outer?.governor === governor ? outer.overrides : {};
   openScopes++;
   updateSeam();
-  return { governor, overrides: { ...inherited, ...overrides }, outer, ended: false };
+  const all = { ...inherited, ...overrides };
+  const attributes = { ...governor.configuration.attributes, ...all };
+  return { governor, overrides: all, attributes, outer, ended: false };
 }
 
 /** Ends a scope; a second time changes nothing. */
@@ -156,19 +158,18 @@ interface Prepared {
 }
 
 /**
- * Before the call: what it is, who pays, what is held for it. Answers the error that the caller gets
+ * Before the call: who pays, what is decided, what is held for it. Answers the error that the caller gets
  * instead when the call is refused.
  */
 function prepare(
   scope: GovernedScope | undefined,
   governor: Governor,
+  operation: Operation,
   call: StoreCall,
-): Prepared | GovernanceRefusal | undefined {
-  const operation = describe(governor, call);
-  if (operation === undefined) return undefined;
+): Prepared | GovernanceRefusal {
   const defaults = governor.configuration.attributes;
   if (operation.name !== "create_run") {
-    const attributes = { ...defaults, ...scope?.overrides };
+    const attributes = scope === undefined ? defaults : scope.attributes;
     return begun(governor, operation, attributes, call);
   }
   const tags = tagsOf(call.body.tags);
@@ -199,14 +200,25 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
   if (governor === undefined || ungovernedWork.get()) return proceed(call);
+  let operation: Operation | undefined;
   let prepared: Prepared | GovernanceRefusal | undefined;
   try {
-    prepared = prepare(scope, governor, call);
+    operation = describe(governor, call);
+    if (operation !== undefined && governor.unknownTo(operation) !== undefined) {
+      operation = await asked(governor, operation, call, proceed);
+    }
+    if (operation !== undefined) prepared = prepare(scope, governor, operation, call);
   } catch (error) {
     governor.contain(error);
   }
   if (prepared === undefined) return proceed(call);
-  if (prepared instanceof Error) throw prepared;
+  if (prepared instanceof Error) {
+    const { runId, details } = operation ?? {};
+    if (runId !== undefined && details?.status === "FINISHED") {
+      await endAsFailed(governor, prepared, runId, call, proceed);
+    }
+    throw prepared;
+  }
   return settleAround(governor, prepared, proceed);
 }
 
@@ -238,6 +250,42 @@ async function settleAround(
     }
   });
   return reply;
+}
+
+/** What cannot be asked is not known, and a policy does not hold that against the call. */
+async function asked(
+  governor: Governor,
+  operation: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<Operation> {
+  try {
+    return await informed(governor, operation, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+    return operation;
+  }
+}
+
+/** A run that may not end as FINISHED ends as FAILED, with the reason as tags. */
+async function endAsFailed(
+  governor: Governor,
+  refusal: GovernanceRefusal,
+  runId: string,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<void> {
+  try {
+    await tagRefusal(refusal, runId, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+  }
+  governor.noteFailure(runId, refusal);
+  try {
+    await governCall({ ...call, body: { ...call.body, status: "FAILED" } }, proceed);
+  } catch (error) {
+    governor.contain(error);
+  }
 }
 
 function contained(governor: Governor, action: () => void): void {

@@ -55,6 +55,8 @@ export interface RefusedUnit {
   readonly atMs: number;
   /** What was decided; one of them refused it. */
   readonly decisions: readonly Decision[];
+  /** What had been held when it was cut off; undefined when nothing was. */
+  readonly reserved: bigint | undefined;
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
   readonly error: Error;
@@ -273,15 +275,19 @@ export class SpanEmitter {
     span.end(unit.endMs);
   }
 
-  /** What was refused is a unit of its own, with no amount: nothing was reserved for it (section 7.2.1). */
+  /** What was refused is a unit of its own; it tells a reservation only when it had one (section 7.2.1). */
   emitRefused(unit: RefusedUnit): void {
     const name = `mlflow.${unit.name}`;
     const attributes = {
       ...declared(name, unit.class, unit.attributes, unit.decisions),
+      ...(unit.reserved !== undefined && reservation(unit.reserved)),
       ...unit.mlflow,
     };
     const span = this.#start(name, { startTime: unit.atMs, attributes }, below(unit.runSpan));
     tellDecisions(span, unit.decisions, unit.atMs);
+    if (unit.reserved !== undefined) {
+      span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.atMs);
+    }
     span.setAttribute(ERROR_TYPE, errorType(unit.error));
     span.setStatus({ code: SpanStatusCode.ERROR, message: unit.error.message });
     span.end(unit.atMs);

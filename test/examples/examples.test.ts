@@ -215,17 +215,19 @@ describe.runIf(requiresMlflow() && collectorProgram !== undefined)("the examples
 
   it("production workflow: stopped by its budget, advised, and accounted for", () => {
     const file = bytesOnS3(10 * 1024, 21n);
-    const total = 11n * TRACKING + 3n * file;
-    const atAlert = 10n * TRACKING + 2n * file;
-    const limit = 12n * TRACKING;
+    // An experiment, three candidates of three calls each, a run that kept nothing, and one that was stopped.
+    const total = 12n * TRACKING + 3n * file;
+    const atAlert = 11n * TRACKING + 2n * file;
+    const limit = 13n * TRACKING;
     expect(atAlert * 10n).toBeGreaterThanOrEqual(limit * 8n);
     expect(linesOf("production-workflow")).toEqual([
       "logistic: accuracy 0.81",
+      "dump: refused by the policy maxArtifactSizeMb (x_artifact_too_large)",
       "trees: accuracy 0.86",
       `Alert: churn-day is at 80 % (${usd(atAlert)} of ${usd(limit)})`,
       "forest: accuracy 0.88",
       "boosted: stopped by the budget churn-day (BUDGET_EXCEEDED)",
-      `Tonight: ${usd(total)} for 4 runs`,
+      `Tonight: ${usd(total)} for 5 runs`,
       `Advice: Keep one copy, and refer to it by its URI (${usd(2n * file)})`,
       `Budget: ${usd(total)} spent, ${usd(limit - total)} left, over: true`,
     ]);

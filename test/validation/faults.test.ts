@@ -404,8 +404,12 @@ describe("variables and options that", () => {
     expect(issues.every(({ severity }) => severity === "error")).toBe(true);
   });
 
-  it("set budgets that can be held", async () => {
+  it("set limits and policies that can be held", async () => {
     configured();
+    vi.stubEnv(
+      "GENOPS_POLICIES",
+      '{"requireTags":["owner"],"maxArtifactSizeMb":10,"action":"warn"}',
+    );
     vi.stubEnv("GENOPS_BUDGET_DAILY_LIMIT", "0");
     const rateLimits = [{ name: "calls", operations: 1, per: "second" }] as const;
     const budgets = [{ name: "team", limit: 0, period: "month", action: "block" }] as const;
@@ -416,7 +420,8 @@ describe("variables and options that", () => {
     expect(issues.map(({ code }) => code)).toEqual(["OTLP_NOT_CONFIGURED"]);
     expect(checks.find(({ name }) => name === "limits")).toMatchObject({
       status: "passed",
-      detail: "2 budgets and 1 rate limit can be held: daily, team, calls",
+      detail:
+        "2 budgets, 1 rate limit, 2 policies can be held: daily, team, calls, requireTags, maxArtifactSizeMb",
     });
   });
 

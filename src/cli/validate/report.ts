@@ -29,7 +29,7 @@ export const TITLES: Readonly<Record<CheckName, string>> = {
   artifactStore: "artifact store",
   registry: "model registry",
   accounting: "accounting",
-  limits: "budgets",
+  limits: "limits",
   sampling: "sampling",
   conformance: "conformance",
   export: "export",

@@ -31,6 +31,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   storageBackends: "mlflow-artifacts:=s3",
   budgetDailyLimit: "10",
   budgets: `'[{"name":"day","limit":"10","period":"day"}]'`,
+  policies: `'{"requireTags":["owner"]}'`,
+  policyFile: "genops-policy.yaml",
+  asyncExport: "true",
   rateLimits: `'[{"name":"calls","operations":100,"per":"second"}]'`,
   ...Object.fromEntries(ATTRIBUTES.map((name) => [name, `"your-${name.toLowerCase()}"`])),
 };

@@ -141,25 +141,32 @@ export const limitsCheck: Check = {
   area: "governance",
   run({ configuration }, found) {
     if (configuration === undefined) throw new Skipped("the options cannot be used");
-    const { limits, pricing, runCapacity } = configuration;
+    const { limits, policies, pricing, runCapacity } = configuration;
     const { budgets, rateLimits } = limits;
-    if (budgets.length + rateLimits.length === 0) {
-      return "none: whatever is spent, nothing warns and nothing blocks";
+    const judged = Object.keys(policies).filter((name) => !/^actions?$|^dryRun$/.test(name));
+    if (budgets.length + rateLimits.length + judged.length === 0) {
+      return "none: whatever is done, nothing warns and nothing blocks";
     }
     try {
-      new Governor(configureAlone({ budgets, rateLimits, pricing, runCapacity }), VERSION);
+      const alone = configureAlone({ budgets, rateLimits, policies, pricing, runCapacity });
+      new Governor(alone, VERSION);
     } catch (error) {
       found({
         code: "LIMITS_UNUSABLE",
         severity: "error",
-        message: "The engine cannot hold these budgets and rate limits.",
+        message: "The engine cannot hold these budgets, rate limits and policies.",
         cause: (error as Error).message,
         fix: "unset GENOPS_BUDGETS GENOPS_RATE_LIMITS GENOPS_BUDGET_DAILY_LIMIT   # then set one after the other",
       });
       return "cannot be held";
     }
-    const names = [...budgets, ...rateLimits].map(({ name }) => name).join(", ");
-    return `${plural(budgets.length, "budget")} and ${plural(rateLimits.length, "rate limit")} can be held: ${names}`;
+    const names = [...[...budgets, ...rateLimits].map(({ name }) => name), ...judged];
+    const counts = [
+      budgets.length > 0 && plural(budgets.length, "budget"),
+      rateLimits.length > 0 && plural(rateLimits.length, "rate limit"),
+      judged.length > 0 && `${judged.length} ${judged.length === 1 ? "policy" : "policies"}`,
+    ].filter((count) => count !== false);
+    return `${counts.join(", ")} can be held: ${names.join(", ")}`;
   },
 };
 
