@@ -7,6 +7,7 @@ import { defineConfig, type Options } from "tsup";
 const BUNDLED = [
   "@assemblyscript/loader",
   "commander",
+  "compare-versions",
   "fastest-levenshtein",
   "js-ini",
   "picocolors",

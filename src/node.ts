@@ -11,5 +11,18 @@ setPolicyFileReader(readYamlPolicyFile);
 setTelemetryStarter(startOtlpExport);
 setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
+export { printValidationResult } from "./cli/validate/report.js";
 export * from "./index.js";
+export type {
+  CheckResult,
+  CheckStatus,
+  DependencyState,
+  Severity,
+  ValidationIssue,
+  ValidationResult,
+} from "./providers/mlflow/validation/result.js";
+export {
+  type ValidateSetupOptions,
+  validateSetup,
+} from "./providers/mlflow/validation/validate.js";
 export { withDoubles } from "./telemetry/doubles.js";

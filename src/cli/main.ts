@@ -15,6 +15,7 @@ import {
   Interrupted,
   UsageError,
 } from "./failure.js";
+import { validateCommand } from "./validate/command.js";
 
 /** Commander's two lines (error, suggestion) as one that begins like all of ours. */
 function usageError(text: string): string {
@@ -38,7 +39,8 @@ function program(): Command {
     .addCommand(demoCommand())
     .addCommand(artifactsCommand())
     .addCommand(conformanceCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(validateCommand());
   for (const command of withSubcommands(genops)) {
     command
       .helpOption("-h, --help", "print this help")

@@ -5,7 +5,7 @@ import { asyncDispose, createAsyncContext } from "../runtime/capabilities.js";
 import { type MlflowCostSummary, toCostSummary } from "./summary.js";
 import { Tally } from "./tally.js";
 
-const contexts = createAsyncContext<MlflowCostContext>();
+const contexts = createAsyncContext<MlflowCostContext | undefined>();
 let openContexts = 0;
 
 /**
@@ -69,6 +69,11 @@ export class MlflowCostContext {
       if (context.#wasOpenAt(mark)) context.#tally.add(settlement);
     }
   }
+}
+
+/** Runs `callback`, and all that it starts, in no context: what we try for ourselves is nobody's cost. */
+export function withoutCostContext<T>(callback: () => T): T {
+  return contexts.run(undefined, callback);
 }
 
 /** The innermost context that is open where this is called. */

@@ -108,7 +108,8 @@ export interface Configuration {
   readonly logger?: Logger;
 }
 
-const OPTIONS = [
+/** Names of the options; the variable of each that is a value is `GENOPS_` and the name in capitals. */
+export const OPTIONS: readonly string[] = [
   "trackingUri",
   "registryUri",
   ...ATTRIBUTES,

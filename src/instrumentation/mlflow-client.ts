@@ -26,6 +26,8 @@ export interface GovernedScope {
 }
 
 const scopes = createAsyncContext<GovernedScope>();
+/** Set where calls are made that are nobody's. */
+const ungovernedWork = createAsyncContext<boolean>();
 /** Adapters that govern the whole process; the newest does, so that nothing is billed twice. */
 let installed: readonly Governor[] = [];
 let openScopes = 0;
@@ -96,6 +98,11 @@ export async function inScope<T>(
   } finally {
     endScope(scope);
   }
+}
+
+/** Runs `callback`, and all that it starts, outside every ledger: what we ask for ourselves is nobody's cost. */
+export function ungoverned<T>(callback: () => T): T {
+  return ungovernedWork.run(true, callback);
 }
 
 /** Governs the rest of the current asynchronous chain, until the scope is ended. Call it before any `await`. */
@@ -192,7 +199,7 @@ function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boole
 async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
-  if (governor === undefined) return proceed(call);
+  if (governor === undefined || ungovernedWork.get()) return proceed(call);
   let operation: Operation | undefined;
   let prepared: Prepared | GovernanceRefusal | undefined;
   try {
@@ -212,6 +219,15 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     }
     throw prepared;
   }
+  return settleAround(governor, prepared, proceed);
+}
+
+/** Makes the call that was let in, and settles it. */
+async function settleAround(
+  governor: Governor,
+  prepared: Prepared,
+  proceed: Proceed,
+): Promise<unknown> {
   // While the bytes are on their way, so that it takes no time of its own.
   const digest = prepared.call.upload?.digest?.().catch(() => undefined);
   let reply: unknown;

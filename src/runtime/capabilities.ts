@@ -165,8 +165,22 @@ function processLike(): ProcessLike | undefined {
   return (globalThis as { process?: ProcessLike }).process;
 }
 
+let hiddenVariables: ReadonlySet<string> | undefined;
+
+/** Runs a synchronous callback as if these variables were unset. */
+export function withoutVariables<T>(names: Iterable<string>, callback: () => T): T {
+  const before = hiddenVariables;
+  hiddenVariables = new Set([...(before ?? []), ...names]);
+  try {
+    return callback();
+  } finally {
+    hiddenVariables = before;
+  }
+}
+
 /** An environment variable, or undefined where it is unset, empty, or there is no environment. */
 export function environmentVariable(name: string): string | undefined {
+  if (hiddenVariables?.has(name)) return undefined;
   const value = processLike()?.env?.[name];
   return value === undefined || value === "" ? undefined : value;
 }

@@ -8,13 +8,13 @@ import { withDoubles } from "./doubles.js";
 import type { ExportOptions, TelemetryExport, Warn } from "./export.js";
 import { startOtlpMetrics } from "./otlp-metrics-node.js";
 
-const PACKAGES = [
+export const PACKAGES = [
   "@opentelemetry/sdk-trace-base",
   "@opentelemetry/resources",
   "@opentelemetry/exporter-trace-otlp-proto",
 ] as const;
 
-function wanted(): boolean {
+export function wanted(): boolean {
   const { env } = process;
   if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return false;
   if (env.OTEL_TRACES_EXPORTER && env.OTEL_TRACES_EXPORTER !== "otlp") return false;
@@ -22,14 +22,14 @@ function wanted(): boolean {
 }
 
 /** Has the program an OpenTelemetry SDK of its own? Then its provider is used, and nothing is started. */
-function hasProvider(): boolean {
+export function hasProvider(): boolean {
   const provider = trace.getTracerProvider();
   if (!(provider instanceof ProxyTracerProvider)) return true;
   return provider.getDelegate().constructor.name !== "NoopTracerProvider";
 }
 
 /** What the exporter would quietly replace by its default. */
-function unusableEndpoint(): string | undefined {
+export function unusableEndpoint(): string | undefined {
   for (const name of ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]) {
     const value = process.env[name];
     if (value && !/^https?:$/.test(protocolOf(value))) return `${name}=${value}`;
