@@ -403,7 +403,10 @@ function placed(found: usize, reservation: usize): usize {
   return number >= current ? found : number + 1 == current ? found + at.POSITION_STRIDE : 0;
 }
 
-/** May what `use` said be held? Answers flags, or BLOCKED or LIMITED with the budget that decided in the header. */
+/**
+ * May what `use` said be held? Answers flags, or BLOCKED or LIMITED; the budget that decided is in the header, the first
+ * one that warns where none blocks.
+ */
 export function check(slot: u32, reservation: usize, isNew: bool): i32 {
   let flags: i32 = 0;
   for (let found = first(slot); found != 0; found = next()) {
@@ -420,8 +423,9 @@ export function check(slot: u32, reservation: usize, isNew: bool): i32 {
       money.sum(money.low, money.high, needLow, needHigh);
       if (!money.exceeds(money.low, money.high, load<u64>(budget, at.B_LIMIT), load<u64>(budget, at.B_LIMIT + 8))) continue;
     }
-    if (load<u32>(budget, at.B_ACTION) == ACTION_BLOCK) {
-      at.setWord(at.H_DECIDED, <u32>((budget - at.budgetBase) / at.BUDGET_STRIDE));
+    const blocks = load<u32>(budget, at.B_ACTION) == ACTION_BLOCK;
+    if (blocks || flags == 0) at.setWord(at.H_DECIDED, <u32>((budget - at.budgetBase) / at.BUDGET_STRIDE));
+    if (blocks) {
       at.count(at.header + (refused == status.BLOCKED ? at.H_BLOCKED : at.H_LIMITED), 1);
       return refused;
     }

@@ -457,6 +457,7 @@ export function reserve(handle: f64, operation: i32, meter: i32, quantity: f64):
   if (priced < 0) return priced;
   keepHeld(asked, money.low, money.high, pricedBytes);
   memory.copy(at.header + at.H_LAST_RESERVED, asked, 16);
+  at.setWord(at.H_DECIDED, 0);
   if (at.word(at.H_LIVE_BUDGETS) != 0) {
     budgets.use(money.low, money.high, pricedBytes, load<u32>(operationAt(operation), at.O_TRAITS));
     const warned = budgets.check(node, asked, true);

@@ -13,7 +13,26 @@ export type {
 export type { Decimal } from "./engine/index.js";
 export type { GovernanceAttributes } from "./governance/attribution.js";
 export type { AdapterOptions, Logger } from "./governance/configuration.js";
-export { ConfigurationError, type ConfigurationErrorCode } from "./governance/errors.js";
+export type {
+  BudgetFacts,
+  Decision,
+  DecisionResult,
+  GovernanceAlert,
+  GovernanceDecision,
+} from "./governance/decision.js";
+export {
+  BudgetExceededError,
+  ConfigurationError,
+  type ConfigurationErrorCode,
+  PolicyViolationError,
+} from "./governance/errors.js";
+export type {
+  BudgetOption,
+  LimitAction,
+  LimitScope,
+  RateLimitOption,
+} from "./governance/limit-options.js";
+export type { BudgetStatus } from "./governance/limits.js";
 export type { CostQuestion, Pricing } from "./governance/pricing.js";
 export { MlflowError } from "./mlflow/errors.js";
 export type { ActiveRun } from "./mlflow/fluent.js";

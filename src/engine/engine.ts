@@ -732,6 +732,12 @@ export class Engine {
     return refuse(ticket, this.#fieldOf(ticket), { node, operation, meter, quantity });
   }
 
+  /** Handle of the budget or rate limit that let the last `reserve` pass with a warning; undefined when none did. */
+  lastWarned(): number | undefined {
+    const slot = this.#instance.word(HEADER.decided);
+    return slot === 0 ? undefined : this.#exports.budgetHandle(slot);
+  }
+
   /** Atto-USD that the last `reserve` held. */
   lastReserved(): bigint {
     return this.#instance.amount(this.#instance.header + HEADER.lastReserved);

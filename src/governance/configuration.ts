@@ -1,6 +1,7 @@
 // The adapter's options: read from code and environment, checked before anything happens.
 import type { TracerProvider } from "@opentelemetry/api";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
+import type { Decimal } from "../engine/index.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { AuditLog } from "../telemetry/audit/record.js";
 import {
@@ -9,7 +10,17 @@ import {
   checkAttribute,
   type GovernanceAttributes,
 } from "./attribution.js";
+import type { GovernanceAlert, GovernanceDecision } from "./decision.js";
 import { ConfigurationError } from "./errors.js";
+import {
+  type BudgetOption,
+  checkBudgets,
+  checkLimitNames,
+  checkRateLimits,
+  dailyBudget,
+  type LimitOptions,
+  type RateLimitOption,
+} from "./limit-options.js";
 import { isRecord, rejectUnknown } from "./option-names.js";
 import { checkBackendName, checkPricing, type Pricing } from "./pricing.js";
 
@@ -34,6 +45,19 @@ export interface AdapterOptions extends GovernanceAttributes {
   /** Runs and scopes that the ledger can hold, 1 to 8,388,608. `GENOPS_RUN_CAPACITY`, else 65,536. */
   readonly runCapacity?: number | undefined;
   /**
+   * USD that this adapter may spend in a UTC day, as a number or decimal text; passing it is warned of. The
+   * budget is called `daily`. `GENOPS_BUDGET_DAILY_LIMIT`, else none.
+   */
+  readonly budgetDailyLimit?: Decimal | undefined;
+  /** Limits on what may be used, all of which hold at once. `GENOPS_BUDGETS` as JSON, else none. */
+  readonly budgets?: readonly BudgetOption[] | undefined;
+  /** Limits on how many calls may come in a time. `GENOPS_RATE_LIMITS` as JSON, else none. */
+  readonly rateLimits?: readonly RateLimitOption[] | undefined;
+  /** Is told of every decision that is not ALLOWED, when it is made. What it throws is contained. */
+  readonly onDecision?: ((decision: GovernanceDecision) => unknown) | undefined;
+  /** Is told when a budget comes to a share of its limit, once a share and period. What it throws is contained. */
+  readonly onBudgetAlert?: ((alert: GovernanceAlert) => unknown) | undefined;
+  /**
    * Where the audit trail goes: a file of hash-chained JSON lines, or a function that takes each record.
    * `GENOPS_AUDIT_LOG` as a path, else nowhere.
    */
@@ -53,6 +77,9 @@ export interface Configuration {
   readonly pricing: Pricing;
   readonly storageBackends: StorageBackendMap;
   readonly runCapacity?: number;
+  readonly limits: LimitOptions;
+  readonly onDecision?: (decision: GovernanceDecision) => unknown;
+  readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
   readonly tracerProvider?: TracerProvider;
   readonly logger?: Logger;
@@ -66,6 +93,11 @@ const OPTIONS = [
   "pricing",
   "storageBackends",
   "runCapacity",
+  "budgetDailyLimit",
+  "budgets",
+  "rateLimits",
+  "onDecision",
+  "onBudgetAlert",
   "auditLog",
   "tracerProvider",
   "logger",
@@ -133,13 +165,57 @@ function pricingOption(options: AdapterOptions): Pricing {
 }
 
 function pricingOfEnvironment(): unknown {
-  const text = environmentVariable(PRICING_VARIABLE);
-  if (text === undefined || text.trim() === "") return {};
+  const pricing = jsonOfEnvironment(PRICING_VARIABLE);
+  return pricing === undefined ? {} : pricing;
+}
+
+/** A variable's JSON; undefined when it is unset or blank. */
+function jsonOfEnvironment(variable: string): unknown {
+  const text = environmentVariable(variable);
+  if (text === undefined || text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw invalid(PRICING_VARIABLE, text, `is not JSON: ${(error as Error).message}`);
+    throw invalid(variable, text, `is not JSON: ${(error as Error).message}`);
   }
+}
+
+function dailyLimitOption(options: AdapterOptions): BudgetOption[] {
+  if (options.budgetDailyLimit !== undefined) {
+    return [dailyBudget("budgetDailyLimit", options.budgetDailyLimit)];
+  }
+  const variable = "GENOPS_BUDGET_DAILY_LIMIT";
+  const text = environmentVariable(variable)?.trim();
+  return text ? [dailyBudget(variable, text)] : [];
+}
+
+/** What is given in code, else in a variable as JSON. */
+function listOption<T>(
+  given: unknown,
+  field: string,
+  variable: string,
+  check: (field: string, given: unknown) => readonly T[],
+): readonly T[] {
+  if (given !== undefined) return check(field, given);
+  const json = jsonOfEnvironment(variable);
+  return json === undefined ? [] : check(variable, json);
+}
+
+function limitsOption(options: AdapterOptions): LimitOptions {
+  const limits = {
+    budgets: [
+      ...dailyLimitOption(options),
+      ...listOption(options.budgets, "budgets", "GENOPS_BUDGETS", checkBudgets),
+    ],
+    rateLimits: listOption(options.rateLimits, "rateLimits", "GENOPS_RATE_LIMITS", checkRateLimits),
+  };
+  checkLimitNames(limits);
+  return limits;
+}
+
+function checkHook(field: "onDecision" | "onBudgetAlert", hook: unknown): void {
+  if (hook === undefined || typeof hook === "function") return;
+  throw invalid(field, hook, `${shown(hook)} is no function`);
 }
 
 /** A backend without a price is told as unpriced; one that differs from a priced one by case is a slip. */
@@ -227,6 +303,8 @@ export function configure(options: AdapterOptions): Configuration {
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
+  checkHook("onDecision", options.onDecision);
+  checkHook("onBudgetAlert", options.onBudgetAlert);
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
   // Checked by what opens it: only a runtime with files can tell a path from none.
@@ -254,6 +332,9 @@ export function configure(options: AdapterOptions): Configuration {
     pricing: pricingOption(options),
     storageBackends: storageBackendsOption(options),
     ...(runCapacity !== undefined && { runCapacity }),
+    limits: limitsOption(options),
+    ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
+    ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),

@@ -1,41 +1,18 @@
-// Decides, prices and books one operation around its call; keeps what is known of runs and experiments.
-import { type Attributes, diag, type Span } from "@opentelemetry/api";
+// Decides, prices and books one operation around its call.
+import type { Span } from "@opentelemetry/api";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
-import type { SummaryNames } from "../costs/summary.js";
-import {
-  type Engine,
-  EngineError,
-  type EngineErrorCode,
-  FLAGS,
-  FOLDED,
-  OVERFLOW,
-  type RunStatus,
-} from "../engine/index.js";
-import { openAuditTrail } from "../telemetry/audit/open.js";
-import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
-import { MLFLOW } from "../telemetry/semantics.js";
-import { SpanEmitter } from "../telemetry/spans.js";
+import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
+import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration, Logger } from "./configuration.js";
+import { ALLOWED, type Decision, type GovernanceAlert } from "./decision.js";
+import { Emission } from "./emission.js";
+import { BudgetExceededError, type GovernanceRefusal } from "./errors.js";
+import { Limits } from "./limits.js";
+import { Notices } from "./notices.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
 import { pricedEngine } from "./pricing.js";
-
-/** What is known of a run. Amounts in atto-USD. */
-interface RunState {
-  /** Its handle in the ledger; another one after it was folded to make room. */
-  node: number;
-  readonly attributes: GovernanceAttributes;
-  readonly started: StartedRun;
-  readonly parent: RunState | undefined;
-  /** Held when the run was created; 0 for a run that began elsewhere. */
-  readonly reserved: bigint;
-  own: bigint;
-  inclusive: bigint;
-  /** The part of `own` that operation spans carry; the run's span carries the rest. */
-  emitted: bigint;
-  span: Span | undefined;
-  failure: unknown;
-}
+import { hasCode, RunBook, type RunState } from "./runs.js";
 
 /** An operation between its decision and its settlement. */
 export interface Pending {
@@ -49,6 +26,8 @@ export interface Pending {
   /** Absent when no reservation could be held; the operation is then booked in one call. */
   readonly ticket: number | undefined;
   readonly reserved: bigint;
+  /** What was decided: {@link ALL_ALLOWED}, or warnings. */
+  readonly decisions: readonly Decision[];
   /** Milliseconds since 1970, and the monotonic clock at the same instant. */
   readonly startMs: number;
   readonly startMark: number;
@@ -56,8 +35,11 @@ export interface Pending {
   readonly audited: AuditedCall | undefined;
 }
 
-/** What governance keeps in memory of scopes and names before it starts anew. */
-const CACHE_MAX = 4096;
+const ALL_ALLOWED: readonly Decision[] = Object.freeze([ALLOWED]);
+const NO_ALERTS: readonly GovernanceAlert[] = Object.freeze([]);
+const NOTHING_LEARNED: Outcome = Object.freeze({});
+/** Budgets that an engine has room for unless more are asked for. */
+const BUDGET_ROOM = 256;
 
 const ENDED: readonly string[] = ["FINISHED", "FAILED", "KILLED"] satisfies RunStatus[];
 
@@ -65,85 +47,81 @@ function isEnded(status: string): status is RunStatus {
   return ENDED.includes(status);
 }
 
-function hasCode(error: unknown, code: EngineErrorCode): boolean {
-  return error instanceof EngineError && error.code === code;
-}
-
 /** One ledger and its telemetry: an adapter has exactly one. */
-export class Governor implements SummaryNames {
+export class Governor {
   readonly engine: Engine;
   readonly configuration: Configuration;
-  readonly logger: Logger;
-  /** Internal failures that were kept from the user's program. */
-  containedFailures = 0;
+  readonly limits: Limits;
+  readonly runs: RunBook;
 
-  readonly #spans: SpanEmitter;
-  readonly #audit: AuditTrail | undefined;
-  readonly #runs = new Map<string, RunState>();
-  readonly #runNames = new Map<string, string>();
-  readonly #experimentNames = new Map<string, string>();
-  readonly #scopes = new Map<string, number>();
-  readonly #learned = new Map<string, StartedRun>();
-  readonly #runLimit: number;
+  readonly #notices: Notices;
+  readonly #emission: Emission;
   #runsStarted = 0;
-  #auditFailureTold = false;
-  #overflowTold = false;
-  #foldedTold = false;
 
+  /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
   constructor(configuration: Configuration, version: string) {
     this.configuration = configuration;
-    this.logger = configuration.logger ?? diag.createComponentLogger({ namespace: "genops" });
-    this.#runLimit = configuration.runCapacity ?? 65_536;
+    const runLimit = configuration.runCapacity ?? 65_536;
+    const notices = new Notices(configuration.logger, runLimit);
+    this.#notices = notices;
+    const { budgets, rateLimits } = configuration.limits;
     this.engine = pricedEngine(configuration.pricing, {
-      runs: this.#runLimit,
+      runs: runLimit,
+      budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length),
       samplingRate: configuration.samplingRate,
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
-      onFolded: () => this.#tellFolded(),
+      onFolded: () => notices.folded(),
     });
-    this.#spans = new SpanEmitter(configuration.tracerProvider, version);
-    this.#audit =
-      configuration.auditLog === undefined
-        ? undefined
-        : openAuditTrail(configuration.auditLog, (error) => this.#auditFailed(error));
+    this.runs = new RunBook(this.engine, runLimit);
+    this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
+    // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
+    this.limits = new Limits(
+      this.engine,
+      configuration.limits,
+      notices,
+      configuration.onBudgetAlert,
+    );
   }
 
-  // ── what is known ──────────────────────────────────────────────────────────────────────────────
+  get logger(): Logger {
+    return this.#notices.logger;
+  }
+
+  /** Internal failures that were kept from the user's program. */
+  get containedFailures(): number {
+    return this.#notices.containedFailures;
+  }
 
   /** Runs started under this ledger. */
   get runCount(): number {
     return this.#runsStarted;
   }
 
-  experimentName(experimentId: string): string | undefined {
-    return this.#experimentNames.get(experimentId);
-  }
-
-  runName(runId: string): string | undefined {
-    return this.#runNames.get(runId);
-  }
+  // ── what is known ──────────────────────────────────────────────────────────────────────────────
 
   /** The open span of a run, for work that belongs below it. */
   runSpan(runId: string): Span | undefined {
-    return this.#runs.get(runId)?.span;
+    return this.runs.get(runId)?.span;
   }
 
   /** Learns an experiment's name from a reply that passes. */
   learnExperiment(experimentId: string, name: string): void {
-    if (this.#experimentNames.size >= this.#runLimit) this.#experimentNames.clear();
-    this.#experimentNames.set(experimentId, name);
+    this.runs.learnExperiment(experimentId, name);
+  }
+
+  experimentName(experimentId: string): string | undefined {
+    return this.runs.experimentName(experimentId);
   }
 
   /** Learns of a run that began elsewhere, so that what is written to it finds its experiment. */
   learnRun(started: StartedRun): void {
-    if (this.#runs.has(started.runId)) return;
-    if (this.#learned.size >= CACHE_MAX) this.#learned.clear();
-    this.#learned.set(started.runId, started);
+    this.runs.learn(started);
   }
 
   /** Notes why a run is about to be ended as failed. */
   noteFailure(runId: string, error: unknown): void {
-    const run = this.#runs.get(runId);
+    const run = this.runs.get(runId);
     if (run) run.failure = error;
   }
 
@@ -159,25 +137,23 @@ export class Governor implements SummaryNames {
 
   /** Keeps an internal failure from the user's program: counted, and told once. */
   contain(error: unknown): void {
-    this.containedFailures++;
-    if (this.containedFailures > 1) return;
-    const text = (error as { stack?: unknown } | null | undefined)?.stack ?? error;
-    this.logger.warn(
-      `genops: an internal failure was contained, the program goes on; later ones are only counted. ${text}`,
-    );
+    this.#notices.contain(error);
   }
 
   // ── before the call ────────────────────────────────────────────────────────────────────────────
 
-  /** Decides and reserves. `attributes` pay unless the run that is written already has a payer. */
-  begin(operation: Operation, attributes: GovernanceAttributes): Pending {
+  /**
+   * Decides and reserves. `attributes` pay unless the run that is written already has a payer. Answers the
+   * error to be thrown instead of making the call, when a limit that blocks refuses it.
+   */
+  begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
     this.tick();
     const engine = this.engine;
     const operationId = engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
-    const run = this.#runOf(operation.runId, attributes, changes);
+    const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
-    let node = run?.node ?? this.#scope(operation, attributes);
+    let node = run?.node ?? this.runs.scope(operation, attributes);
     let meter = 0;
     let quantity = 0;
     if (operation.upload) {
@@ -186,15 +162,23 @@ export class Governor implements SummaryNames {
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = this.#onNode(
+    const held = this.runs.onNode(
       node,
-      () => (run ? this.#reopen(run) : this.#scopeAnew(operation, attributes)),
+      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
       (alive) => {
         node = alive;
         return engine.reserve(alive, operationId, meter, quantity);
       },
     );
+    let decisions = ALL_ALLOWED;
+    if (typeof held !== "number") {
+      const refusal = this.#refuse(held, operation, operationId, payer, run);
+      if (refusal !== undefined) return refusal;
+    } else if (!this.limits.isEmpty) {
+      decisions = this.#warnings(operation, run);
+    }
     const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
+    this.#tellHook(operation, payer, decisions);
     return {
       operation,
       attributes: payer,
@@ -205,124 +189,75 @@ export class Governor implements SummaryNames {
       node,
       ticket: typeof held === "number" ? held : undefined,
       reserved,
+      decisions,
       startMs: Date.now(),
       startMark: performance.now(),
-      audited: this.#auditBefore(operation, operationId, payer, reserved),
+      audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
     };
   }
 
-  #runOf(
-    runId: string | undefined,
+  #warnings(operation: Operation, run: RunState | undefined): readonly Decision[] {
+    const warned = this.engine.lastWarned();
+    if (warned === undefined) return ALL_ALLOWED;
+    const decision = this.limits.warning(warned, operation.name, this.runs.ownerOf(run));
+    return decision === undefined ? ALL_ALLOWED : [decision];
+  }
+
+  /** Tells of a refusal and makes its error; undefined when the call may go on without a reservation. */
+  #refuse(
+    refusal: Refusal,
+    operation: Operation,
+    operationId: number,
     attributes: GovernanceAttributes,
-    changes: boolean,
-  ): RunState | undefined {
-    if (runId === undefined) return undefined;
-    const known = this.#runs.get(runId);
-    // Reading a run of somebody else's does not make it ours.
-    if (known !== undefined || !changes) return known;
-    return this.#openRun(this.#learned.get(runId) ?? { runId }, attributes, 0n);
+    run: RunState | undefined,
+  ): GovernanceRefusal | undefined {
+    const decision = this.limits.refusal(refusal, operation.name, this.runs.ownerOf(run));
+    if (decision === undefined) return undefined;
+    const { result, reasonCode = "", policy = "", reason = "", budget } = decision;
+    const error = new BudgetExceededError(
+      result === "RATE_LIMITED" ? "RATE_LIMITED" : "BUDGET_EXCEEDED",
+      { policy, reasonCode, budget: budget?.name ?? policy.replace(/^\w+\./, "") },
+      reason,
+    );
+    const decisions = [decision];
+    // Refused is refused, even where it cannot be told.
+    try {
+      this.#emission.refused({
+        operation,
+        operationId,
+        attributes,
+        decisions,
+        run,
+        atMs: Date.now(),
+        error,
+      });
+    } catch (failure) {
+      this.contain(failure);
+    }
+    this.#tellHook(operation, attributes, decisions);
+    return error;
   }
 
-  #openRun(
-    started: StartedRun,
+  #tellHook(
+    { name, runId }: Operation,
     attributes: GovernanceAttributes,
-    reserved: bigint,
-  ): RunState | undefined {
-    let node: number;
-    try {
-      node = this.#nodeOf(started, attributes);
-    } catch (error) {
-      // Known to the ledger under another payer, and forgotten here: its cost goes to a scope instead.
-      if (hasCode(error, "ATTRIBUTION_IMMUTABLE")) return undefined;
-      throw error;
+    decisions: readonly Decision[],
+  ): void {
+    const hook = this.configuration.onDecision;
+    if (hook === undefined || decisions === ALL_ALLOWED) return;
+    for (const decision of decisions) {
+      const { reasonCode = "", policy = "", reason = "" } = decision;
+      const owner = runId === undefined ? {} : { runId };
+      this.#notices.callHook("onDecision", hook, {
+        ...decision,
+        reasonCode,
+        policy,
+        reason,
+        operation: name,
+        ...owner,
+        attributes,
+      });
     }
-    const state: RunState = {
-      node,
-      attributes,
-      started,
-      parent: started.parentRunId === undefined ? undefined : this.#runs.get(started.parentRunId),
-      reserved,
-      own: 0n,
-      inclusive: 0n,
-      emitted: 0n,
-      span: undefined,
-      failure: undefined,
-    };
-    this.#makeRoom();
-    this.#runs.set(started.runId, state);
-    if (started.runName !== undefined) this.#runNames.set(started.runId, started.runName);
-    return state;
-  }
-
-  #nodeOf(started: StartedRun, attributes: GovernanceAttributes): number {
-    return this.engine.openRun({
-      runId: started.runId,
-      parentRunId: started.parentRunId,
-      experiment: started.experimentId,
-      ...attributes,
-    });
-  }
-
-  #reopen(run: RunState): number {
-    run.node = this.#nodeOf(run.started, run.attributes);
-    // It was over, or it would not have been folded.
-    this.engine.finishRun(run.node);
-    return run.node;
-  }
-
-  /** Calls the ledger on a node; when that was folded to make room, on what takes its place. */
-  #onNode<T>(node: number, again: () => number, call: (alive: number) => T): T {
-    try {
-      return call(node);
-    } catch (error) {
-      if (!hasCode(error, "INVALID_HANDLE")) throw error;
-      return call(again());
-    }
-  }
-
-  #makeRoom(): void {
-    if (this.#runs.size < this.#runLimit) return;
-    for (const [runId, state] of this.#runs) {
-      if (state.span !== undefined) continue;
-      this.#runs.delete(runId);
-      this.#runNames.delete(runId);
-      return;
-    }
-  }
-
-  /** The node for what has no run; the same work under the same payer shares one. */
-  #scope(operation: Operation, attributes: GovernanceAttributes): number {
-    const parent =
-      operation.parentRunId === undefined ? undefined : this.#runs.get(operation.parentRunId);
-    const experiment = parent?.started.experimentId ?? operation.experimentId;
-    const payer = parent?.attributes ?? attributes;
-    const key = JSON.stringify([
-      parent?.node,
-      experiment,
-      operation.modelName,
-      payer.team,
-      payer.project,
-      payer.customerId,
-      payer.environment,
-      payer.costCenter,
-    ]);
-    const known = this.#scopes.get(key);
-    if (known !== undefined) return known;
-    const open = (above: number | undefined) =>
-      this.engine.openScope({ parent: above, experiment, model: operation.modelName, ...payer });
-    const scope = parent
-      ? this.#onNode(parent.node, () => this.#reopen(parent), open)
-      : open(undefined);
-    // So that it can be folded as soon as its room is needed: it is found anew then.
-    this.engine.finishRun(scope);
-    if (this.#scopes.size >= CACHE_MAX) this.#scopes.clear();
-    this.#scopes.set(key, scope);
-    return scope;
-  }
-
-  #scopeAnew(operation: Operation, attributes: GovernanceAttributes): number {
-    this.#scopes.clear();
-    return this.#scope(operation, attributes);
   }
 
   // ── after the call ─────────────────────────────────────────────────────────────────────────────
@@ -333,19 +268,24 @@ export class Governor implements SummaryNames {
     const run = this.#assign(pending, outcome);
     const flags = this.#settle(pending, elapsed) ?? this.#record(pending);
     const cost = this.engine.lastCost();
-    if ((flags & FLAGS.overflowed) !== 0) this.#tellOverflow();
-    this.#book(run, cost);
-    this.#auditAfter(pending, { cost, outcome });
+    if ((flags & FLAGS.overflowed) !== 0) this.#notices.overflowed();
+    const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
+    this.runs.book(run, cost);
+    this.#emission.auditAfter(pending.audited, { cost, outcome });
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {
-      this.#startSpan(run, pending.startMs);
+      this.#emission.startRun(run, pending.startMs, pending.decisions, alerts);
       return;
     }
-    if (outcome.endedRun && isEnded(outcome.endedRun.status)) {
-      this.#endRun(outcome.endedRun.runId, outcome.endedRun.status, endMs);
+    const ended = outcome.endedRun;
+    if (ended && isEnded(ended.status)) {
+      if (pending.decisions !== ALL_ALLOWED) {
+        this.#emit(pending, run, flags, cost, endMs, alerts, outcome);
+      }
+      this.#endRun(ended.runId, ended.status, endMs);
       return;
     }
-    this.#emit(pending, run, flags, cost, endMs, outcome);
+    this.#emit(pending, run, flags, cost, endMs, alerts, outcome);
   }
 
   /** Settles a reservation; undefined when there is none, or it expired so long ago that it was forgotten. */
@@ -361,9 +301,9 @@ export class Governor implements SummaryNames {
 
   #record(pending: Pending): number {
     const { operation, run } = pending;
-    return this.#onNode(
+    return this.runs.onNode(
       pending.node,
-      () => (run ? this.#reopen(run) : this.#scopeAnew(operation, pending.attributes)),
+      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, pending.attributes)),
       (alive) =>
         this.engine.record(
           alive,
@@ -375,42 +315,27 @@ export class Governor implements SummaryNames {
     );
   }
 
-  #tellFolded(): void {
-    if (this.#foldedTold) return;
-    this.#foldedTold = true;
-    this.logger.warn(
-      `genops: the ledger has no room for more runs; those that ended first are added up under the run above them or ${FOLDED}, and every total stays exact. To see more of them one by one, raise runCapacity (now ${this.#runLimit}).`,
-    );
-  }
-
-  #tellOverflow(): void {
-    if (this.#overflowTold) return;
-    this.#overflowTold = true;
-    this.logger.warn(
-      `genops: the ledger has no room for more runs or payers; what follows is booked to ${OVERFLOW}, and the total stays exact. Raise runCapacity (now ${this.#runLimit}).`,
-    );
-  }
-
   /** Counts an error, which costs nothing. */
   fail(pending: Pending, error: unknown): void {
     const elapsed = performance.now() - pending.startMark;
-    this.#auditAfter(pending, { cost: 0n, error });
+    this.#emission.auditAfter(pending.audited, { cost: 0n, error });
     if (pending.ticket === undefined) return;
     const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
-    this.#emit(pending, pending.run, flags, 0n, pending.startMs + elapsed, {}, error);
+    const endMs = pending.startMs + elapsed;
+    this.#emit(pending, pending.run, flags, 0n, endMs, NO_ALERTS, NOTHING_LEARNED, error);
   }
 
   /** Moves the reservation to the run or experiment that the call has created. */
   #assign(pending: Pending, outcome: Outcome): RunState | undefined {
     if (outcome.startedRun) {
       this.#runsStarted++;
-      const run = this.#openRun(outcome.startedRun, pending.attributes, pending.reserved);
+      const run = this.runs.open(outcome.startedRun, pending.attributes, pending.reserved);
       if (run) this.#move(pending, run.node);
       return run;
     }
     if (outcome.createdExperimentId !== undefined) {
       const created = { ...pending.operation, experimentId: outcome.createdExperimentId };
-      this.#move(pending, this.#scope(created, pending.attributes));
+      this.#move(pending, this.runs.scope(created, pending.attributes));
     }
     return pending.run;
   }
@@ -420,71 +345,11 @@ export class Governor implements SummaryNames {
     pending.node = node;
   }
 
-  #book(run: RunState | undefined, cost: bigint): void {
-    if (run === undefined || cost === 0n) return;
-    run.own += cost;
-    for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
-      above.inclusive += cost;
-    }
-  }
-
-  // ── audit trail ────────────────────────────────────────────────────────────────────────────────
-
-  #auditBefore(
-    operation: Operation,
-    operationId: number,
-    payer: GovernanceAttributes,
-    reserved: bigint,
-  ): AuditedCall | undefined {
-    return this.#audit?.before(this.engine.operations[operationId], operation, payer, reserved);
-  }
-
-  #auditAfter({ audited }: Pending, end: AuditedEnd): void {
-    if (audited !== undefined) this.#audit?.after(audited, end);
-  }
-
-  /** Told once, like every failure of ours, but by its own name: somebody relies on the trail. */
-  #auditFailed(error: unknown): void {
-    this.containedFailures++;
-    if (this.#auditFailureTold) return;
-    this.#auditFailureTold = true;
-    this.logger.warn(
-      `genops: the audit trail cannot be written; the program goes on. ${(error as { message?: unknown } | null | undefined)?.message ?? error}`,
-    );
-  }
-
-  // ── telemetry ──────────────────────────────────────────────────────────────────────────────────
-
-  #startSpan(run: RunState, startMs: number): void {
-    run.span = this.#spans.startRun({
-      startMs,
-      reserved: run.reserved,
-      attributes: run.attributes,
-      mlflow: this.#runAttributes(run),
-      parentSpan: run.parent?.span,
-    });
-  }
-
   #endRun(runId: string, status: RunStatus, endMs: number): void {
-    const run = this.#runs.get(runId);
+    const run = this.runs.get(runId);
     if (run === undefined) return;
-    this.#onNode(
-      run.node,
-      () => this.#reopen(run),
-      (alive) => this.engine.finishRun(alive, status),
-    );
-    if (run.span === undefined) return;
-    this.#spans.endRun(run.span, {
-      endMs,
-      reserved: run.reserved,
-      actual: run.own - run.emitted,
-      own: run.own,
-      inclusive: run.inclusive,
-      failed: status !== "FINISHED",
-      error: run.failure,
-    });
-    run.emitted = run.own;
-    run.span = undefined;
+    this.runs.finish(run, status);
+    this.#emission.endRun(run, status, endMs);
   }
 
   #emit(
@@ -493,65 +358,28 @@ export class Governor implements SummaryNames {
     flags: number,
     cost: bigint,
     endMs: number,
+    alerts: readonly GovernanceAlert[],
     outcome: Outcome,
     error?: unknown,
   ): void {
     // Without an open run span nothing else would carry the cost, so it is never sampled away.
     const orphaned = cost > 0n && run?.span === undefined;
-    if ((flags & FLAGS.sampled) === 0 && !orphaned) return;
-    if (run) run.emitted += cost;
-    const operation = this.engine.operations[pending.operationId];
-    this.#spans.emitOperation({
-      name: pending.operation.name,
-      class: operation?.class ?? "other",
-      startMs: pending.startMs,
+    const decided = pending.decisions !== ALL_ALLOWED || alerts.length > 0;
+    if ((flags & FLAGS.sampled) === 0 && !orphaned && !decided) return;
+    const { operation, operationId, attributes, decisions, reserved, startMs } = pending;
+    this.#emission.operation({
+      operation,
+      operationId,
+      attributes,
+      decisions,
+      alerts,
+      run,
+      reserved,
+      cost,
+      startMs,
       endMs,
-      reserved: pending.reserved,
-      actual: cost,
-      priced: pending.reserved > 0n || cost > 0n,
-      attributes: pending.attributes,
-      mlflow: this.#operationAttributes(pending.operation, run, outcome),
+      outcome,
       error,
-      runSpan: run?.span ?? this.runSpan(pending.operation.parentRunId ?? ""),
     });
-  }
-
-  #runAttributes(run: RunState): Attributes {
-    const { runId, runName, parentRunId, experimentId, artifactUri } = run.started;
-    return this.#mlflowAttributes({
-      [MLFLOW.runId]: runId,
-      [MLFLOW.runName]: runName,
-      [MLFLOW.parentRunId]: parentRunId,
-      [MLFLOW.experimentId]: experimentId,
-      [MLFLOW.artifactUri]: artifactUri,
-    });
-  }
-
-  #operationAttributes(
-    operation: Operation,
-    run: RunState | undefined,
-    outcome: Outcome,
-  ): Attributes {
-    return this.#mlflowAttributes({
-      ...(run && this.#runAttributes(run)),
-      [MLFLOW.runId]: operation.runId ?? operation.parentRunId,
-      [MLFLOW.experimentId]:
-        run?.started.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
-      [MLFLOW.modelName]: operation.modelName,
-      [MLFLOW.modelVersion]: outcome.modelVersion ?? operation.modelVersion,
-      [MLFLOW.modelStage]: outcome.modelStage ?? operation.modelStage,
-      ...(operation.upload && { [MLFLOW.artifactUri]: operation.upload.artifactUri }),
-    });
-  }
-
-  #mlflowAttributes(given: Readonly<Record<string, unknown>>): Attributes {
-    const attributes: Attributes = {};
-    for (const [name, value] of Object.entries(given)) {
-      if (typeof value === "string" && value !== "") attributes[name] = value;
-    }
-    const experimentId = attributes[MLFLOW.experimentId];
-    const name = typeof experimentId === "string" ? this.experimentName(experimentId) : undefined;
-    if (name !== undefined) attributes[MLFLOW.experimentName] = name;
-    return attributes;
   }
 }

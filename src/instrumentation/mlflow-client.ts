@@ -4,6 +4,7 @@ import {
   type GovernanceAttributes,
   governanceTags,
 } from "../governance/attribution.js";
+import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
 import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
@@ -105,25 +106,38 @@ interface Prepared {
   readonly call: StoreCall;
 }
 
-/** Before the call: what it is, who pays, what is held for it. */
+/**
+ * Before the call: what it is, who pays, what is held for it. Answers the error that the caller gets
+ * instead when the call is refused.
+ */
 function prepare(
   scope: GovernedScope | undefined,
   governor: Governor,
   call: StoreCall,
-): Prepared | undefined {
+): Prepared | GovernanceRefusal | undefined {
   const operation = describe(governor, call);
   if (operation === undefined) return undefined;
   const defaults = governor.configuration.attributes;
   if (operation.name !== "create_run") {
     const attributes = { ...defaults, ...scope?.overrides };
-    return { pending: governor.begin(operation, attributes), operation, call };
+    return begun(governor, operation, attributes, call);
   }
   const tags = tagsOf(call.body.tags);
   const attributes = { ...defaults, ...attributesOfTags(tags), ...scope?.overrides };
   const ours = governanceTags(attributes);
   const keys = new Set(ours.map(({ key }) => key));
   const body = { ...call.body, tags: [...tags.filter(({ key }) => !keys.has(key)), ...ours] };
-  return { pending: governor.begin(operation, attributes), operation, call: { ...call, body } };
+  return begun(governor, operation, attributes, { ...call, body });
+}
+
+function begun(
+  governor: Governor,
+  operation: Operation,
+  attributes: GovernanceAttributes,
+  call: StoreCall,
+): Prepared | GovernanceRefusal {
+  const pending = governor.begin(operation, attributes);
+  return pending instanceof Error ? pending : { pending, operation, call };
 }
 
 /** A read that is answered "there is none" was answered. */
@@ -136,13 +150,23 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1);
   if (governor === undefined) return proceed(call);
-  let prepared: Prepared | undefined;
+  let prepared: Prepared | GovernanceRefusal | undefined;
   try {
     prepared = prepare(scope, governor, call);
   } catch (error) {
     governor.contain(error);
   }
   if (prepared === undefined) return proceed(call);
+  if (prepared instanceof Error) throw prepared;
+  return settleAround(governor, prepared, proceed);
+}
+
+/** Makes the call that was let in, and settles it. */
+async function settleAround(
+  governor: Governor,
+  prepared: Prepared,
+  proceed: Proceed,
+): Promise<unknown> {
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -154,7 +178,7 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     throw error;
   }
   contained(governor, () => {
-    const outcome = outcomeOf(governor, prepared.operation, call, reply);
+    const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
     if (outcome === undefined) {
       governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
     } else {

@@ -14,7 +14,15 @@ export interface Exporting<S, R> {
 }
 
 /** Attributes that GenOps defines as doubles and that we send. */
-const DOUBLES: readonly string[] = [GENOPS.reserved, GENOPS.actual, GENOPS.delta];
+const DOUBLES: readonly string[] = [
+  GENOPS.reserved,
+  GENOPS.actual,
+  GENOPS.delta,
+  GENOPS.costTotal,
+  GENOPS.budgetAllocated,
+  GENOPS.budgetConsumed,
+  GENOPS.budgetRemaining,
+];
 
 /**
  * The nearest double with a fraction. OTLP tells ints from doubles and JavaScript does not, so its exporters

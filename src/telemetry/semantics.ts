@@ -2,20 +2,30 @@
 
 /** Version of the specification that every governed unit declares (section 11). */
 export const SPEC_VERSION = "0.1.0";
-/** What a unit must say when a required identity attribute is not configured (section 9.2). */
-export const PARTIAL = "GenOps v0.1 — partial";
 
 export const GENOPS = {
   operationName: "genops.operation.name",
   operationType: "genops.operation.type",
   specVersion: "genops.spec.version",
-  specConformance: "genops.spec.conformance",
   reserved: "genops.accounting.reserved",
   actual: "genops.accounting.actual",
   actualExact: "genops.accounting.actual_exact",
   delta: "genops.accounting.reconciliation_delta",
   unit: "genops.accounting.unit",
   policyResult: "genops.policy.result",
+  reasonCode: "genops.policy.reason_code",
+  policyName: "genops.policy.name",
+  policyReason: "genops.policy.reason",
+  policyTimestamp: "genops.policy.timestamp",
+  budgetName: "genops.budget.name",
+  budgetPeriod: "genops.budget.period",
+  budgetAllocated: "genops.budget.allocated",
+  budgetConsumed: "genops.budget.consumed",
+  budgetRemaining: "genops.budget.remaining",
+  /** Ours: what a budget counts, and the share of its limit that an alert tells of. */
+  budgetUnit: "genops.mlflow.budget_unit",
+  budgetShare: "genops.mlflow.budget_share",
+  costTotal: "genops.cost.total",
   currency: "genops.cost.currency",
   provider: "genops.cost.provider",
   runCost: "genops.mlflow.run_cost",
@@ -26,6 +36,7 @@ export const EVENTS = {
   policyEvaluated: "genops.policy.evaluated",
   reservation: "genops.budget.reservation",
   reconciliation: "genops.budget.reconciliation",
+  budgetAlert: "genops.budget.alert",
 } as const;
 
 export const MLFLOW = {

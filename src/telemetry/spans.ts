@@ -17,7 +17,8 @@ import {
   ATTRIBUTES,
   type GovernanceAttributes,
 } from "../governance/attribution.js";
-import { ERROR_TYPE, EVENTS, GENOPS, PARTIAL, SPEC_VERSION } from "./semantics.js";
+import { type Decision, decidingOf, type GovernanceAlert } from "../governance/decision.js";
+import { ERROR_TYPE, EVENTS, GENOPS, SPEC_VERSION } from "./semantics.js";
 
 /** Name of the tracer, as OpenTelemetry's instrumentation scope. */
 const SCOPE = "genops";
@@ -33,6 +34,10 @@ export interface OperationUnit {
   readonly actual: bigint;
   /** Has it a price at all? What has none is a plain span, no governed unit. */
   readonly priced: boolean;
+  /** What was decided, at least one; none of them refused it. */
+  readonly decisions: readonly Decision[];
+  /** Budgets that it brought to a share of their limit. */
+  readonly alerts: readonly GovernanceAlert[];
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
   readonly error?: unknown;
@@ -40,10 +45,25 @@ export interface OperationUnit {
   readonly runSpan?: Span | undefined;
 }
 
+/** An operation that was refused before anything was sent. */
+export interface RefusedUnit {
+  readonly name: string;
+  readonly class: string;
+  readonly atMs: number;
+  /** What was decided; one of them refused it. */
+  readonly decisions: readonly Decision[];
+  readonly attributes: GovernanceAttributes;
+  readonly mlflow: Attributes;
+  readonly error: Error;
+  readonly runSpan?: Span | undefined;
+}
+
 /** A run that has begun. */
 export interface RunUnit {
   readonly startMs: number;
   readonly reserved: bigint;
+  readonly decisions: readonly Decision[];
+  readonly alerts: readonly GovernanceAlert[];
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
   readonly parentSpan?: Span | undefined;
@@ -66,24 +86,71 @@ function usd(atto: bigint): number {
 
 function identity(attributes: GovernanceAttributes): Attributes {
   const named: Attributes = {};
+  // Nothing is filled in for what is not configured, and nothing is claimed for it either: the level that
+  // the specification calls partial excuses from reservations, not from team, project and environment (9.2).
   for (const name of ATTRIBUTES) {
     const value = attributes[name];
     if (value !== undefined) named[`genops.${ATTRIBUTE_NAMES[name]}`] = value;
   }
-  // Nothing is filled in for what is not configured: the unit says that it is partial instead.
-  const complete = attributes.team && attributes.project && attributes.environment;
-  if (!complete) named[GENOPS.specConformance] = PARTIAL;
   return named;
 }
 
-function declared(name: string, type: string, attributes: GovernanceAttributes): Attributes {
+/** What the specification lets be told of a decision (sections 4.2 and 7.3). */
+function decided({ result, reasonCode, policy, reason, budget }: Decision): Attributes {
+  const told: Attributes = { [GENOPS.policyResult]: result };
+  if (reasonCode !== undefined) told[GENOPS.reasonCode] = reasonCode;
+  if (policy !== undefined) told[GENOPS.policyName] = policy;
+  if (reason !== undefined) told[GENOPS.policyReason] = reason;
+  if (budget !== undefined) {
+    told[GENOPS.budgetName] = budget.name;
+    told[GENOPS.budgetPeriod] = budget.period;
+    told[GENOPS.budgetUnit] = budget.unit;
+    told[GENOPS.budgetAllocated] = Number(budget.allocated);
+    told[GENOPS.budgetConsumed] = Number(budget.consumed);
+    told[GENOPS.budgetRemaining] = Number(budget.remaining);
+  }
+  return told;
+}
+
+function tellDecisions(span: Span, decisions: readonly Decision[], atMs: number): void {
+  for (const decision of decisions) {
+    span.addEvent(
+      EVENTS.policyEvaluated,
+      decision.result === "ALLOWED"
+        ? decided(decision)
+        : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(atMs) },
+      atMs,
+    );
+  }
+}
+
+function tellAlerts(span: Span, alerts: readonly GovernanceAlert[], atMs: number): void {
+  for (const { budget, unit, period, share, spent, limit } of alerts) {
+    const told = {
+      [GENOPS.budgetName]: budget,
+      [GENOPS.budgetPeriod]: period,
+      [GENOPS.budgetUnit]: unit,
+      [GENOPS.budgetConsumed]: Number(spent),
+      [GENOPS.budgetAllocated]: Number(limit),
+      [GENOPS.budgetShare]: share,
+    };
+    span.addEvent(EVENTS.budgetAlert, told, atMs);
+  }
+}
+
+function declared(
+  name: string,
+  type: string,
+  attributes: GovernanceAttributes,
+  decisions: readonly Decision[],
+): Attributes {
   return {
     [GENOPS.specVersion]: SPEC_VERSION,
     [GENOPS.operationName]: name,
     [GENOPS.operationType]: type,
-    [GENOPS.policyResult]: "ALLOWED",
     [GENOPS.provider]: "mlflow",
     [GENOPS.currency]: "USD",
+    ...decided(decidingOf(decisions)),
     ...identity(attributes),
   };
 }
@@ -147,15 +214,16 @@ export class SpanEmitter {
       {
         startTime: unit.startMs,
         attributes: {
-          ...declared("mlflow.run", "run", unit.attributes),
+          ...declared("mlflow.run", "run", unit.attributes, unit.decisions),
           ...reservation(unit.reserved),
           ...unit.mlflow,
         },
       },
       below(unit.parentSpan),
     );
-    span.addEvent(EVENTS.policyEvaluated, { [GENOPS.policyResult]: "ALLOWED" }, unit.startMs);
+    tellDecisions(span, unit.decisions, unit.startMs);
     span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
+    tellAlerts(span, unit.alerts, unit.startMs);
     return span;
   }
 
@@ -163,6 +231,7 @@ export class SpanEmitter {
     span.setAttributes({
       [GENOPS.actual]: usd(end.actual),
       [GENOPS.actualExact]: attoToUsd(end.actual),
+      [GENOPS.costTotal]: usd(end.actual),
       [GENOPS.runCost]: attoToUsd(end.own),
       [GENOPS.runCostInclusive]: attoToUsd(end.inclusive),
     });
@@ -176,20 +245,35 @@ export class SpanEmitter {
     const name = `mlflow.${unit.name}`;
     const attributes = unit.priced
       ? {
-          ...declared(name, unit.class, unit.attributes),
+          ...declared(name, unit.class, unit.attributes, unit.decisions),
           ...reconciliation(unit.reserved, unit.actual),
           [GENOPS.actualExact]: attoToUsd(unit.actual),
+          [GENOPS.costTotal]: usd(unit.actual),
           ...unit.mlflow,
         }
       : unit.mlflow;
     const span = this.#start(name, { startTime: unit.startMs, attributes }, below(unit.runSpan));
     if (unit.priced) {
-      const decision = { [GENOPS.policyResult]: "ALLOWED" };
-      span.addEvent(EVENTS.policyEvaluated, decision, unit.startMs);
+      tellDecisions(span, unit.decisions, unit.startMs);
       span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
       span.addEvent(EVENTS.reconciliation, reconciliation(unit.reserved, unit.actual), unit.endMs);
+      tellAlerts(span, unit.alerts, unit.endMs);
     }
     if (unit.error !== undefined) fail(span, unit.error);
     span.end(unit.endMs);
+  }
+
+  /** What was refused is a unit of its own, with no amount: nothing was reserved for it (section 7.2.1). */
+  emitRefused(unit: RefusedUnit): void {
+    const name = `mlflow.${unit.name}`;
+    const attributes = {
+      ...declared(name, unit.class, unit.attributes, unit.decisions),
+      ...unit.mlflow,
+    };
+    const span = this.#start(name, { startTime: unit.atMs, attributes }, below(unit.runSpan));
+    tellDecisions(span, unit.decisions, unit.atMs);
+    span.setAttribute(ERROR_TYPE, errorType(unit.error));
+    span.setStatus({ code: SpanStatusCode.ERROR, message: unit.error.message });
+    span.end(unit.atMs);
   }
 }

@@ -10,6 +10,7 @@ import {
 import { type AdapterOptions, configure } from "../../governance/configuration.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
+import type { BudgetStatus } from "../../governance/limits.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
 import {
@@ -119,7 +120,7 @@ export class GenOpsMlflowAdapter {
     );
     this.#export = telemetry;
     this.#trackingUri = configuration.trackingUri;
-    this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor);
+    this.costAggregator = new MlflowCostAggregator(this.#governor.engine, this.#governor.runs);
     // The fluent functions go where the adapter was told to, as it was said how to get there.
     const { trackingUri, registryUri } = configuration;
     if (trackingUri !== undefined) setTrackingUri(trackingUri, connectionTo(trackingUri));
@@ -257,6 +258,40 @@ export class GenOpsMlflowAdapter {
    */
   calculateCost(question: CostQuestion): number {
     return usdNumber(priceOf(this.#governor.engine, question));
+  }
+
+  // ── budgets ────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Has any budget been passed, or used up so far that it refused a call, in its current period? One with
+   * the period `run` counts for ever once a run has passed it.
+   */
+  isOverBudget(): boolean {
+    this.#governor.tick();
+    return this.#governor.limits.isOver;
+  }
+
+  /** Where every budget stands at this moment, `budgetDailyLimit` as the one called `daily`. */
+  get budgets(): readonly BudgetStatus[] {
+    this.#governor.tick();
+    return this.#governor.limits.statuses();
+  }
+
+  /**
+   * Where one budget stands; with a run's id, where that run stands in a budget with the period `run`.
+   * @throws {ConfigurationError} for a name that is no budget's, and a run that this adapter does not know.
+   */
+  budget(name: string, runId?: string): BudgetStatus {
+    this.#governor.tick();
+    if (runId === undefined) return this.#governor.limits.status(name);
+    const run = this.#governor.runs.get(runId);
+    if (run !== undefined) return this.#governor.limits.status(name, run.node);
+    throw new ConfigurationError(
+      "INVALID_OPTION",
+      "runId",
+      runId,
+      `runId: ${JSON.stringify(runId)} is no run that this adapter knows`,
+    );
   }
 
   /** Internal failures that were kept from the program, 0 when all is well. */

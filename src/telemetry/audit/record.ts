@@ -28,7 +28,8 @@ export interface AuditDecision {
   readonly time: string;
   /**
    * `after` the call, with its cost and outcome. Registry, deleting and permission changes are told
-   * `before` too: a process that is killed in between still leaves who was about to change what.
+   * `before` too: a process that is killed in between still leaves who was about to change what. A call
+   * that was refused is told `before` alone, as nothing came after.
    */
   readonly phase: "before" | "after";
   /** Ties the two phases of a call; counts up within a process. */
@@ -41,6 +42,10 @@ export interface AuditDecision {
   readonly decision: "ALLOWED" | "BLOCKED" | "WARNING" | "RATE_LIMITED";
   /** Null when ALLOWED. */
   readonly reasonCode: string | null;
+  /** What decided, unless ALLOWED: a policy's name, or `budget.NAME` and `rateLimit.NAME`. */
+  readonly policy?: string;
+  /** Why, in words, unless ALLOWED. */
+  readonly reason?: string;
   /** USD as an exact decimal: reserved before the call, charged after it. */
   readonly cost: string;
   readonly outcome?: "ok" | "error";

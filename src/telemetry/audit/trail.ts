@@ -1,6 +1,7 @@
 // Makes the audit records of one adapter's operations, and hands them to whoever keeps them.
 import { attoToUsd } from "../../engine/index.js";
 import type { GovernanceAttributes } from "../../governance/attribution.js";
+import type { Decision } from "../../governance/decision.js";
 import type { Operation, Outcome } from "../../governance/operation.js";
 import { currentRuntime } from "../../runtime/capabilities.js";
 import { errorType } from "../spans.js";
@@ -20,6 +21,7 @@ export interface AuditedCall {
   readonly entry: TableEntry;
   readonly operation: Operation;
   readonly attributes: GovernanceAttributes;
+  readonly decision: Decision;
 }
 
 /** How a call ended; amounts in atto-USD. */
@@ -81,10 +83,13 @@ export class AuditTrail {
     entry: TableEntry | undefined,
     operation: Operation,
     attributes: GovernanceAttributes,
+    decision: Decision,
     reserved: bigint,
   ): AuditedCall | undefined {
-    if (entry === undefined || !isAudited(entry)) return undefined;
-    const call = { number: ++this.#calls, entry, operation, attributes };
+    // A read is a decision that lasts only when it was not simply allowed.
+    if (entry === undefined || (!isAudited(entry) && decision.result === "ALLOWED"))
+      return undefined;
+    const call = { number: ++this.#calls, entry, operation, attributes, decision };
     if (isSensitive(entry)) this.#write(call, { phase: "before", cost: attoToUsd(reserved) });
     return call;
   }
@@ -104,8 +109,21 @@ export class AuditTrail {
     );
   }
 
+  /** Tells of a call that was refused: it never ran, so that there is no `after`. */
+  refused(
+    entry: TableEntry | undefined,
+    operation: Operation,
+    attributes: GovernanceAttributes,
+    decision: Decision,
+    error: unknown,
+  ): void {
+    if (entry === undefined) return;
+    const call = { number: ++this.#calls, entry, operation, attributes, decision };
+    this.#write(call, { phase: "before", cost: "0", outcome: "error", error: errorType(error) });
+  }
+
   #write(
-    { number, entry, operation, attributes }: AuditedCall,
+    { number, entry, operation, attributes, decision }: AuditedCall,
     told: Pick<AuditDecision, "phase" | "cost" | "outcome" | "error">,
     outcome?: Outcome,
   ): void {
@@ -117,8 +135,10 @@ export class AuditTrail {
       operationClass: entry.class,
       who: present({ ...attributes, feature: undefined, user: this.#user }) as AuditSubject,
       target: targetOf(operation, outcome),
-      decision: "ALLOWED",
-      reasonCode: null,
+      decision: decision.result,
+      reasonCode: decision.reasonCode ?? null,
+      ...(decision.policy !== undefined && { policy: decision.policy }),
+      ...(decision.reason !== undefined && { reason: decision.reason }),
       ...told,
     });
   }

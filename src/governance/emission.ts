@@ -1,0 +1,202 @@
+// Tells what was decided and what it cost: spans of runs and operations, and the records of the audit trail.
+import type { Attributes } from "@opentelemetry/api";
+import type { Engine, RunStatus } from "../engine/index.js";
+import { openAuditTrail } from "../telemetry/audit/open.js";
+import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
+import { MLFLOW } from "../telemetry/semantics.js";
+import { SpanEmitter } from "../telemetry/spans.js";
+import type { GovernanceAttributes } from "./attribution.js";
+import type { Configuration } from "./configuration.js";
+import { ALLOWED, type Decision, decidingOf, type GovernanceAlert } from "./decision.js";
+import type { Notices } from "./notices.js";
+import type { Operation, Outcome } from "./operation.js";
+import type { RunBook, RunState } from "./runs.js";
+
+/** An operation that has settled; what {@link Emission.operation} tells of. Amounts in atto-USD. */
+export interface SettledOperation {
+  readonly operation: Operation;
+  readonly operationId: number;
+  readonly attributes: GovernanceAttributes;
+  readonly decisions: readonly Decision[];
+  readonly alerts: readonly GovernanceAlert[];
+  readonly run: RunState | undefined;
+  readonly reserved: bigint;
+  readonly cost: bigint;
+  /** Milliseconds since 1970. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly outcome: Outcome;
+  readonly error?: unknown;
+}
+
+/** An operation that was refused: nothing of it was sent. */
+export interface RefusedOperation {
+  readonly operation: Operation;
+  readonly operationId: number;
+  readonly attributes: GovernanceAttributes;
+  readonly decisions: readonly Decision[];
+  readonly run: RunState | undefined;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly error: Error;
+}
+
+export class Emission {
+  readonly #engine: Engine;
+  readonly #runs: RunBook;
+  readonly #spans: SpanEmitter;
+  readonly #audit: AuditTrail | undefined;
+
+  /** @throws {ConfigurationError} when an audit trail is asked for that cannot be written. */
+  constructor(
+    engine: Engine,
+    runs: RunBook,
+    { tracerProvider, auditLog }: Configuration,
+    notices: Notices,
+    version: string,
+  ) {
+    this.#engine = engine;
+    this.#runs = runs;
+    this.#spans = new SpanEmitter(tracerProvider, version);
+    this.#audit =
+      auditLog === undefined
+        ? undefined
+        : openAuditTrail(auditLog, (error) => notices.auditFailed(error));
+  }
+
+  // ── audit trail ────────────────────────────────────────────────────────────────────────────────
+
+  /** Tells what is about to be changed, where that matters; undefined for what is not audited. */
+  auditBefore(
+    operation: Operation,
+    operationId: number,
+    payer: GovernanceAttributes,
+    decisions: readonly Decision[],
+    reserved: bigint,
+  ): AuditedCall | undefined {
+    if (this.#audit === undefined) return undefined;
+    const entry = this.#engine.operations[operationId];
+    return this.#audit.before(entry, operation, payer, decidingOf(decisions), reserved);
+  }
+
+  auditAfter(audited: AuditedCall | undefined, end: AuditedEnd): void {
+    if (audited !== undefined) this.#audit?.after(audited, end);
+  }
+
+  // ── spans ──────────────────────────────────────────────────────────────────────────────────────
+
+  startRun(
+    run: RunState,
+    startMs: number,
+    decisions: readonly Decision[],
+    alerts: readonly GovernanceAlert[],
+  ): void {
+    run.span = this.#spans.startRun({
+      startMs,
+      reserved: run.reserved,
+      decisions,
+      alerts,
+      attributes: run.attributes,
+      mlflow: this.#runAttributes(run),
+      parentSpan: run.parent?.span,
+    });
+  }
+
+  /** Ends a run's span with what no operation span carries. */
+  endRun(run: RunState, status: RunStatus, endMs: number): void {
+    if (run.span === undefined) return;
+    this.#spans.endRun(run.span, {
+      endMs,
+      reserved: run.reserved,
+      actual: run.own - run.emitted,
+      own: run.own,
+      inclusive: run.inclusive,
+      failed: status !== "FINISHED",
+      error: run.failure,
+    });
+    run.emitted = run.own;
+    run.span = undefined;
+  }
+
+  operation(settled: SettledOperation): void {
+    const { operation, operationId, run, reserved, cost, outcome } = settled;
+    if (run) run.emitted += cost;
+    this.#spans.emitOperation({
+      name: operation.name,
+      class: this.#engine.operations[operationId]?.class ?? "other",
+      startMs: settled.startMs,
+      endMs: settled.endMs,
+      reserved,
+      actual: cost,
+      // What was warned of or brought a budget to its limit is told as a unit even when it is free.
+      priced:
+        reserved > 0n ||
+        cost > 0n ||
+        settled.alerts.length > 0 ||
+        decidingOf(settled.decisions) !== ALLOWED,
+      decisions: settled.decisions,
+      alerts: settled.alerts,
+      attributes: settled.attributes,
+      mlflow: this.#operationAttributes(operation, run, outcome),
+      error: settled.error,
+      runSpan: run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span,
+    });
+  }
+
+  /** Tells of what was refused: in the audit trail and as a span, whatever the sampling. */
+  refused(refused: RefusedOperation): void {
+    const { operation, operationId, attributes, decisions, run, atMs, error } = refused;
+    const entry = this.#engine.operations[operationId];
+    this.#audit?.refused(entry, operation, attributes, decidingOf(decisions), error);
+    this.#spans.emitRefused({
+      name: operation.name,
+      class: entry?.class ?? "other",
+      atMs,
+      decisions,
+      attributes,
+      mlflow: this.#operationAttributes(operation, run, {}),
+      error,
+      runSpan: run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span,
+    });
+  }
+
+  #runAttributes(run: RunState): Attributes {
+    const { runId, runName, parentRunId, experimentId, artifactUri } = run.started;
+    return this.#mlflowAttributes({
+      [MLFLOW.runId]: runId,
+      [MLFLOW.runName]: runName,
+      [MLFLOW.parentRunId]: parentRunId,
+      [MLFLOW.experimentId]: experimentId,
+      [MLFLOW.artifactUri]: artifactUri,
+    });
+  }
+
+  #operationAttributes(
+    operation: Operation,
+    run: RunState | undefined,
+    outcome: Outcome,
+  ): Attributes {
+    return this.#mlflowAttributes({
+      ...(run && this.#runAttributes(run)),
+      [MLFLOW.runId]: operation.runId ?? operation.parentRunId,
+      [MLFLOW.experimentId]:
+        run?.started.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
+      [MLFLOW.modelName]: operation.modelName,
+      [MLFLOW.modelVersion]: outcome.modelVersion ?? operation.modelVersion,
+      [MLFLOW.modelStage]: outcome.modelStage ?? operation.modelStage,
+      ...(operation.upload && { [MLFLOW.artifactUri]: operation.upload.artifactUri }),
+    });
+  }
+
+  #mlflowAttributes(given: Readonly<Record<string, unknown>>): Attributes {
+    const attributes: Attributes = {};
+    for (const [name, value] of Object.entries(given)) {
+      if (typeof value === "string" && value !== "") attributes[name] = value;
+    }
+    const experimentId = attributes[MLFLOW.experimentId];
+    const name =
+      typeof experimentId === "string" ? this.#runs.experimentName(experimentId) : undefined;
+    if (name !== undefined) attributes[MLFLOW.experimentName] = name;
+    return attributes;
+  }
+}

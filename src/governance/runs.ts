@@ -1,0 +1,233 @@
+// What is known of runs, experiments and scopes, and the nodes of the ledger that stand for them.
+import type { Span } from "@opentelemetry/api";
+import type { SummaryNames } from "../costs/summary.js";
+import { type Engine, EngineError, type EngineErrorCode, type RunStatus } from "../engine/index.js";
+import type { GovernanceAttributes } from "./attribution.js";
+import type { CallOwner } from "./limits.js";
+import type { Operation, StartedRun } from "./operation.js";
+
+/** What is known of a run. Amounts in atto-USD. */
+export interface RunState {
+  /** Its handle in the ledger; another one after it was folded to make room. */
+  node: number;
+  readonly attributes: GovernanceAttributes;
+  readonly started: StartedRun;
+  readonly parent: RunState | undefined;
+  /** Held when the run was created; 0 for a run that began elsewhere. */
+  readonly reserved: bigint;
+  own: bigint;
+  inclusive: bigint;
+  /** The part of `own` that operation spans carry; the run's span carries the rest. */
+  emitted: bigint;
+  span: Span | undefined;
+  failure: unknown;
+}
+
+/** What is kept in memory of scopes and names before it starts anew. */
+const CACHE_MAX = 4096;
+
+export function hasCode(error: unknown, code: EngineErrorCode): boolean {
+  return error instanceof EngineError && error.code === code;
+}
+
+export class RunBook implements SummaryNames {
+  readonly #engine: Engine;
+  readonly #limit: number;
+  readonly #runs = new Map<string, RunState>();
+  readonly #runNames = new Map<string, string>();
+  readonly #experimentNames = new Map<string, string>();
+  readonly #scopes = new Map<string, number>();
+  readonly #learned = new Map<string, StartedRun>();
+
+  /** `limit`: runs that are kept. */
+  constructor(engine: Engine, limit: number) {
+    this.#engine = engine;
+    this.#limit = limit;
+  }
+
+  // ── names ──────────────────────────────────────────────────────────────────────────────────────
+
+  experimentName(experimentId: string): string | undefined {
+    return this.#experimentNames.get(experimentId);
+  }
+
+  runName(runId: string): string | undefined {
+    return this.#runNames.get(runId);
+  }
+
+  learnExperiment(experimentId: string, name: string): void {
+    if (this.#experimentNames.size >= this.#limit) this.#experimentNames.clear();
+    this.#experimentNames.set(experimentId, name);
+  }
+
+  /** Learns of a run that began elsewhere, so that what is written to it finds its experiment. */
+  learn(started: StartedRun): void {
+    if (this.#runs.has(started.runId)) return;
+    if (this.#learned.size >= CACHE_MAX) this.#learned.clear();
+    this.#learned.set(started.runId, started);
+  }
+
+  // ── runs ───────────────────────────────────────────────────────────────────────────────────────
+
+  get(runId: string): RunState | undefined {
+    return this.#runs.get(runId);
+  }
+
+  /** The run that an operation writes; one that began elsewhere is opened by what changes it. */
+  runOf(
+    runId: string | undefined,
+    attributes: GovernanceAttributes,
+    changes: boolean,
+  ): RunState | undefined {
+    if (runId === undefined) return undefined;
+    const known = this.#runs.get(runId);
+    // Reading a run of somebody else's does not make it ours.
+    if (known !== undefined || !changes) return known;
+    return this.open(this.#learned.get(runId) ?? { runId }, attributes, 0n);
+  }
+
+  open(
+    started: StartedRun,
+    attributes: GovernanceAttributes,
+    reserved: bigint,
+  ): RunState | undefined {
+    let node: number;
+    try {
+      node = this.#nodeOf(started, attributes);
+    } catch (error) {
+      // Known to the ledger under another payer, and forgotten here: its cost goes to a scope instead.
+      if (hasCode(error, "ATTRIBUTION_IMMUTABLE")) return undefined;
+      throw error;
+    }
+    const state: RunState = {
+      node,
+      attributes,
+      started,
+      parent: started.parentRunId === undefined ? undefined : this.#runs.get(started.parentRunId),
+      reserved,
+      own: 0n,
+      inclusive: 0n,
+      emitted: 0n,
+      span: undefined,
+      failure: undefined,
+    };
+    this.#makeRoom();
+    this.#runs.set(started.runId, state);
+    if (started.runName !== undefined) this.#runNames.set(started.runId, started.runName);
+    return state;
+  }
+
+  /** Marks a run as ended in the ledger. */
+  finish(run: RunState, status: RunStatus): void {
+    this.onNode(
+      run.node,
+      () => this.reopen(run),
+      (alive) => this.#engine.finishRun(alive, status),
+    );
+  }
+
+  /** Adds a cost to a run, and to the inclusive cost of those above it. */
+  book(run: RunState | undefined, cost: bigint): void {
+    if (run === undefined || cost === 0n) return;
+    run.own += cost;
+    for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
+      above.inclusive += cost;
+    }
+  }
+
+  /** Whose call it is, as limits ask. */
+  ownerOf(run: RunState | undefined): CallOwner {
+    const nodes: number[] = [];
+    for (let each = run; each !== undefined; each = each.parent) nodes.push(each.node);
+    return { runId: run?.started.runId, nodes };
+  }
+
+  #nodeOf(started: StartedRun, attributes: GovernanceAttributes): number {
+    return this.#engine.openRun({
+      runId: started.runId,
+      parentRunId: started.parentRunId,
+      experiment: started.experimentId,
+      team: attributes.team,
+      project: attributes.project,
+      customerId: attributes.customerId,
+      environment: attributes.environment,
+      costCenter: attributes.costCenter,
+    });
+  }
+
+  /** Puts a run that was folded to make room back into the ledger. */
+  reopen(run: RunState): number {
+    run.node = this.#nodeOf(run.started, run.attributes);
+    // It was over, or it would not have been folded.
+    this.#engine.finishRun(run.node);
+    return run.node;
+  }
+
+  /** Calls the ledger on a node; when that was folded to make room, on what takes its place. */
+  onNode<T>(node: number, again: () => number, call: (alive: number) => T): T {
+    try {
+      return call(node);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      return call(again());
+    }
+  }
+
+  #makeRoom(): void {
+    if (this.#runs.size < this.#limit) return;
+    for (const [runId, state] of this.#runs) {
+      if (state.span !== undefined) continue;
+      this.#runs.delete(runId);
+      this.#runNames.delete(runId);
+      return;
+    }
+  }
+
+  // ── scopes ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** The node for what has no run; the same work under the same payer shares one. */
+  scope(operation: Operation, attributes: GovernanceAttributes): number {
+    const parent =
+      operation.parentRunId === undefined ? undefined : this.#runs.get(operation.parentRunId);
+    const experiment = parent?.started.experimentId ?? operation.experimentId;
+    const payer = parent?.attributes ?? attributes;
+    const { team, project, customerId, environment, costCenter } = payer;
+    const key = JSON.stringify([
+      parent?.node,
+      experiment,
+      operation.modelName,
+      team,
+      project,
+      customerId,
+      environment,
+      costCenter,
+    ]);
+    const known = this.#scopes.get(key);
+    if (known !== undefined) return known;
+    const open = (above: number | undefined) =>
+      this.#engine.openScope({
+        parent: above,
+        experiment,
+        model: operation.modelName,
+        team,
+        project,
+        customerId,
+        environment,
+        costCenter,
+      });
+    const scope = parent
+      ? this.onNode(parent.node, () => this.reopen(parent), open)
+      : open(undefined);
+    // So that it can be folded as soon as its room is needed: it is found anew then.
+    this.#engine.finishRun(scope);
+    if (this.#scopes.size >= CACHE_MAX) this.#scopes.clear();
+    this.#scopes.set(key, scope);
+    return scope;
+  }
+
+  /** As {@link scope}, when the one that was known had been folded. */
+  scopeAnew(operation: Operation, attributes: GovernanceAttributes): number {
+    this.#scopes.clear();
+    return this.scope(operation, attributes);
+  }
+}
