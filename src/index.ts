@@ -26,6 +26,7 @@ export {
   type ConfigurationErrorCode,
   PolicyViolationError,
 } from "./governance/errors.js";
+export type { JournalOptions, JournalStatus } from "./governance/journal/open.js";
 export type {
   BudgetOption,
   LimitAction,

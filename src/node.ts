@@ -1,11 +1,14 @@
 // genops on Node, Deno and Bun: the portable part, local files, and export from the environment.
 import "./mlflow/node.js";
+import { setJournalOpener } from "./governance/journal/open.js";
+import { openJournalFolder } from "./governance/journal/open-folder.js";
 import { setAuditTrailOpener } from "./telemetry/audit/open.js";
 import { AuditTrail } from "./telemetry/audit/trail.js";
 import { setTelemetryStarter } from "./telemetry/export.js";
 import { startOtlpExport } from "./telemetry/otlp-node.js";
 
 setTelemetryStarter(startOtlpExport);
+setJournalOpener(openJournalFolder);
 setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
 export * from "./index.js";

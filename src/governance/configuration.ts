@@ -12,6 +12,7 @@ import {
 } from "./attribution.js";
 import type { GovernanceAlert, GovernanceDecision } from "./decision.js";
 import { ConfigurationError } from "./errors.js";
+import type { JournalOptions } from "./journal/open.js";
 import {
   type BudgetOption,
   checkBudgets,
@@ -62,6 +63,11 @@ export interface AdapterOptions extends GovernanceAttributes {
    * `GENOPS_AUDIT_LOG` as a path, else nowhere.
    */
   readonly auditLog?: AuditLog | undefined;
+  /**
+   * Is what was spent known again after a restart? On in Node, Deno and Bun unless `false`; `GENOPS_JOURNAL` as
+   * `off`, `on` or a path.
+   */
+  readonly journal?: boolean | JournalOptions | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
@@ -81,6 +87,7 @@ export interface Configuration {
   readonly onDecision?: (decision: GovernanceDecision) => unknown;
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
+  readonly journal?: boolean | JournalOptions;
   readonly tracerProvider?: TracerProvider;
   readonly logger?: Logger;
 }
@@ -99,6 +106,7 @@ const OPTIONS = [
   "onDecision",
   "onBudgetAlert",
   "auditLog",
+  "journal",
   "tracerProvider",
   "logger",
 ];
@@ -218,6 +226,23 @@ function checkHook(field: "onDecision" | "onBudgetAlert", hook: unknown): void {
   throw invalid(field, hook, `${shown(hook)} is no function`);
 }
 
+const SWITCHES: Readonly<Record<string, boolean>> = {
+  on: true,
+  true: true,
+  1: true,
+  off: false,
+  false: false,
+  0: false,
+};
+
+/** Checked by what opens it. */
+function journalOption({ journal }: AdapterOptions): boolean | JournalOptions | undefined {
+  if (journal !== undefined) return journal;
+  const text = environmentVariable("GENOPS_JOURNAL")?.trim();
+  if (!text) return undefined;
+  return SWITCHES[text.toLowerCase()] ?? { path: text };
+}
+
 /** A backend without a price is told as unpriced; one that differs from a priced one by case is a slip. */
 function checkBackend(field: string, prefix: string, backend: unknown): void {
   if (prefix.trim() === "") {
@@ -310,6 +335,7 @@ export function configure(options: AdapterOptions): Configuration {
   // Checked by what opens it: only a runtime with files can tell a path from none.
   const auditLog =
     options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
+  const journal = journalOption(options);
   const runCapacity = numberOption(
     options,
     "runCapacity",
@@ -336,6 +362,7 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
+    ...(journal !== undefined && { journal }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };

@@ -24,7 +24,8 @@ function create(path: string, content: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return false;
-    if (code === "ENOENT" || code === "EACCES" || code === "EROFS" || code === "ENOSPC") throw error;
+    if (code === "ENOENT" || code === "EACCES" || code === "EROFS" || code === "ENOSPC")
+      throw error;
   }
   try {
     writeFileSync(path, content, { flag: "wx" });
@@ -36,14 +37,11 @@ function create(path: string, content: string): boolean {
 }
 
 function contentOf(path: string): string | undefined {
-  for (const read of [readlinkSync, readFileSync]) {
-    try {
-      return read(path, "utf8");
-    } catch {
-      // A file is no link, and a link leads to no file.
-    }
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : readFileSync(path, "utf8");
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
 function isOld(path: string, afterMs = ABANDONED_AFTER_MS): boolean {

@@ -18,7 +18,13 @@ export const DAY: AccumulatorName = { unit: "usd", period: "day", scope: {} };
 export const DAY_KEY = "day";
 
 const UNITS: readonly string[] = ["usd", "operations", "runs", "bytes"] satisfies BudgetUnit[];
-const PERIODS: readonly string[] = ["hour", "day", "week", "month", "total"] satisfies BudgetPeriod[];
+const PERIODS: readonly string[] = [
+  "hour",
+  "day",
+  "week",
+  "month",
+  "total",
+] satisfies BudgetPeriod[];
 
 /** Text that names an accumulator in a record. */
 export function accumulatorKey({ budget, unit, period, scope }: AccumulatorName): string {
@@ -74,8 +80,10 @@ const SLICES: Readonly<Record<BudgetUnit, SliceBounds>> = {
   bytes: { least: 2n ** 20n, most: 2n ** 30n },
 };
 
-function smaller(left: bigint, right: bigint): bigint {
-  return left < right ? left : right;
+/** As `Math.min`, which takes no bigint. */
+export function smaller(left: bigint, right: bigint): bigint {
+  if (left < right) return left;
+  return right;
 }
 
 /**
