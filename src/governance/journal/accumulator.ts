@@ -1,6 +1,7 @@
 // What a journal keeps amounts of: the whole ledger's day, and every budget; their names, periods and slices.
 import type { BudgetPeriod, BudgetUnit } from "../../engine/index.js";
 import { periodBounds } from "../calendar.js";
+import type { BudgetOption } from "../limit-options.js";
 
 /** Names a budget stably: its limit and action may change from one start to the next, and it is still the same. */
 export interface AccumulatorName {
@@ -25,6 +26,19 @@ const PERIODS: readonly string[] = [
   "month",
   "total",
 ] satisfies BudgetPeriod[];
+
+/** A budget of the user's as the journal names it; undefined for what is not kept. */
+export function budgetName({
+  name,
+  unit = "usd",
+  period,
+  scope = {},
+}: BudgetOption): AccumulatorName | undefined {
+  // Each run begins its budget with nothing, wherever it goes on.
+  if (period === "run") return undefined;
+  const names = Object.entries(scope).filter(([, value]) => value !== undefined);
+  return { budget: name, unit, period, scope: Object.fromEntries(names) };
+}
 
 /** Text that names an accumulator in a record. */
 export function accumulatorKey({ budget, unit, period, scope }: AccumulatorName): string {

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { FileLock } from "../../runtime/file-lock.js";
 import { isOutdated } from "./accumulator.js";
-import type { JournalFiles } from "./files.js";
 import {
   type JournalAmount,
   type JournalOwner,
@@ -10,7 +9,7 @@ import {
   parseJournal,
   printRecord,
 } from "./format.js";
-import { isGone } from "./owner.js";
+import type { JournalSystem } from "./system.js";
 
 const EXTENSION = ".journal";
 const FOLDED = `folded${EXTENSION}`;
@@ -104,12 +103,12 @@ function sleep(ms: number): void {
 
 export class LedgerFolder {
   readonly path: string;
-  readonly #files: JournalFiles;
+  readonly #system: JournalSystem;
   readonly #foldedPath: string;
 
-  constructor(path: string, files: JournalFiles) {
+  constructor(path: string, system: JournalSystem) {
     this.path = path;
-    this.#files = files;
+    this.#system = system;
     this.#foldedPath = join(path, FOLDED);
   }
 
@@ -119,7 +118,7 @@ export class LedgerFolder {
   }
 
   tryLock(): FileLock | undefined {
-    return this.#files.lock(join(this.path, "folder"), LONGEST_LOCK_MS);
+    return this.#system.lock(join(this.path, "folder"), LONGEST_LOCK_MS);
   }
 
   /** Waits for the lock, and keeps the thread from all else meanwhile. @throws when it takes too long. */
@@ -140,17 +139,17 @@ export class LedgerFolder {
    * what is read while files are folded may be missing something.
    */
   read(nowMs: number, except = ""): FolderContent {
-    const bytes = this.#files.read(this.#foldedPath);
+    const bytes = this.#system.read(this.#foldedPath);
     const parsed = parseJournal(bytes ?? new Uint8Array());
     const record = parsed.records.find(({ kind }) => kind === "folded");
     const files = record?.kind === "folded" ? record.files : [];
     let isNewer = parsed.isNewer;
     const owners: OwnerFile[] = [];
-    for (const entry of this.#files.list(this.path)) {
+    for (const entry of this.#system.list(this.path)) {
       if (!entry.endsWith(EXTENSION) || entry === FOLDED) continue;
       const name = entry.slice(0, -EXTENSION.length);
       if (files.includes(name) || (except !== "" && name.startsWith(except))) continue;
-      const journal = parseJournal(this.#files.read(join(this.path, entry)) ?? new Uint8Array());
+      const journal = parseJournal(this.#system.read(join(this.path, entry)) ?? new Uint8Array());
       isNewer ||= journal.isNewer;
       owners.push(this.#ownerFile(name, journal, nowMs));
     }
@@ -162,11 +161,11 @@ export class LedgerFolder {
     const first = journal.records.find(({ kind }) => kind === "opened");
     const owner = first?.kind === "opened" ? first.owner : undefined;
     const isClosed = journal.records.some(({ kind }) => kind === "closed");
-    const silentMs = nowMs - (this.#files.modifiedMs(this.fileOf(name)) ?? nowMs);
+    const silentMs = nowMs - (this.#system.modifiedMs(this.fileOf(name)) ?? nowMs);
     return {
       name,
       owner,
-      isOver: isClosed || isGone(owner, silentMs),
+      isOver: isClosed || this.#system.isGone(owner, silentMs),
       amounts: lastAmounts(journal),
       damaged: journal.damaged,
       tornBytes: journal.tornBytes,
@@ -180,7 +179,7 @@ export class LedgerFolder {
   fold(content: FolderContent, lock: FileLock, nowMs: number): void {
     const over = content.owners.filter(({ isOver }) => isOver);
     const { folded } = content;
-    const there = new Set(this.#files.list(this.path));
+    const there = new Set(this.#system.list(this.path));
     const left = folded.files.filter((name) => there.has(name + EXTENSION));
     const isCurrent = ({ of, period }: JournalAmount) => !isOutdated(of, period, nowMs);
     const kept = folded.amounts.filter(isCurrent);
@@ -192,17 +191,17 @@ export class LedgerFolder {
       for (const { name, damaged } of over) if (damaged > 0) this.#keepDamaged(this.fileOf(name));
       // Twice: it is all that tells of them.
       const record = printRecord({ kind: "folded", time: nowMs, files, amounts });
-      this.#files.replace(this.#foldedPath, Buffer.concat([record, record]));
-      this.#files.syncFolder(this.path);
+      this.#system.replace(this.#foldedPath, Buffer.concat([record, record]));
+      this.#system.syncFolder(this.path);
     }
     for (const name of [...left, ...over.map((file) => file.name)]) {
-      this.#files.remove(this.fileOf(name));
+      this.#system.remove(this.fileOf(name));
     }
   }
 
   /** A copy of what is about to be replaced: somebody may want to know what it said. */
   #keepDamaged(path: string): void {
-    const bytes = this.#files.read(path);
-    if (bytes !== undefined) this.#files.replace(`${path}.damaged`, bytes);
+    const bytes = this.#system.read(path);
+    if (bytes !== undefined) this.#system.replace(`${path}.damaged`, bytes);
   }
 }

@@ -6,17 +6,21 @@ import type { BudgetOption } from "../limit-options.js";
 import {
   type AccumulatorName,
   accumulatorKey,
+  budgetName,
   DAY,
   DAY_KEY,
   sliceBounds,
   smaller,
 } from "./accumulator.js";
-import type { JournalFiles } from "./files.js";
+import { closeAtExit, needsNoClosing } from "./exit.js";
 import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
 import type { JournalAmount } from "./format.js";
+import { foundMessages } from "./found.js";
 import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
-import { OwnerFileWriter, ownPrefix } from "./owner-file.js";
+import { OwnerFileWriter } from "./owner-file.js";
+import { planSlices, type Taking } from "./plan.js";
 import { Accumulator, type Level, type PeriodPosition, roomUnits } from "./position.js";
+import type { JournalSystem } from "./system.js";
 
 /** Milliseconds that are waited for another process of this ledger. */
 const PATIENCE_MS = 2000;
@@ -44,44 +48,11 @@ export interface JournalParts {
   readonly path: string;
   /** Most of a slice in atto-USD. */
   readonly slice: bigint | undefined;
-  readonly files: JournalFiles;
+  readonly system: JournalSystem;
   readonly warn: (message: string) => void;
   readonly onAlerts: () => void;
   /** Is called once the folder is there. */
   readonly onFolder: () => void;
-}
-
-/** What is about to be written, and what holds once it is. */
-interface Taking {
-  readonly amounts: readonly JournalAmount[];
-  readonly raised: readonly (readonly [PeriodPosition, bigint])[];
-  /** A budget that blocks and has too little left for what is held. */
-  readonly refused: Accumulator | undefined;
-}
-
-/** Those with a file open, to be told when the process ends. */
-const working = new Set<Journal>();
-let isExitWatched = false;
-
-function watchExit(): void {
-  if (isExitWatched) return;
-  isExitWatched = true;
-  process.on("exit", () => {
-    for (const journal of working) journal.close();
-  });
-}
-
-/** A budget of the user's as the journal names it; undefined for what is not kept. */
-export function budgetName({
-  name,
-  unit = "usd",
-  period,
-  scope = {},
-}: BudgetOption): AccumulatorName | undefined {
-  // Each run begins its budget with nothing, wherever it goes on.
-  if (period === "run") return undefined;
-  const names = Object.entries(scope).filter(([, value]) => value !== undefined);
-  return { budget: name, unit, period, scope: Object.fromEntries(names) };
 }
 
 export class Journal implements LedgerJournal {
@@ -113,8 +84,8 @@ export class Journal implements LedgerJournal {
   constructor(parts: JournalParts) {
     this.#parts = parts;
     this.#engine = parts.engine;
-    this.#folder = new LedgerFolder(parts.path, parts.files);
-    this.#file = new OwnerFileWriter(this.#folder, parts.files);
+    this.#folder = new LedgerFolder(parts.path, parts.system);
+    this.#file = new OwnerFileWriter(this.#folder, parts.system);
     this.#start();
     const spent = this.#spentBefore(DAY);
     const handle = this.#engine.addBudget({
@@ -129,13 +100,14 @@ export class Journal implements LedgerJournal {
   // ── start ──────────────────────────────────────────────────────────────────────────────────────
 
   #start(): void {
-    const { files, path } = this.#parts;
+    const { system, path, warn } = this.#parts;
     try {
-      if (files.list(path).length === 0) return;
+      if (system.list(path).length === 0) return;
       const lock = this.#folder.lock(PATIENCE_MS);
       try {
         this.#content = this.#read();
-        this.#tellFound(this.#content);
+        for (const message of foundMessages(this.#content, path, this.#engine.latestMs))
+          warn(message);
         this.#folder.fold(this.#content, lock, this.#engine.latestMs);
       } finally {
         lock.release();
@@ -157,35 +129,10 @@ export class Journal implements LedgerJournal {
 
   /** @throws when the folder is not ours to use. */
   #read(): FolderContent {
-    const content = this.#folder.read(this.#engine.latestMs, ownPrefix());
+    const content = this.#folder.read(this.#engine.latestMs, `${this.#parts.system.processName}-`);
     if (content.isNewer) throw new Error("a later version of genops writes there");
     this.#readMs = this.#engine.latestMs;
     return content;
-  }
-
-  #tellFound({ owners, folded }: FolderContent): void {
-    const { path, warn } = this.#parts;
-    const day = this.#engine.latestMs;
-    const today = new Date(day).toISOString().slice(0, 10);
-    const gone = owners.filter(({ isOver }) => isOver);
-    const uncertain = gone.flatMap(({ amounts }) =>
-      amounts.filter(({ spent, upTo }) => upTo > spent),
-    );
-    if (uncertain.length > 0) {
-      const ofDay = uncertain.filter(
-        ({ of, period }) => of === DAY_KEY && period.startsWith(today),
-      );
-      const amount = ofDay.reduce((sum, { spent, upTo }) => sum + upTo - spent, 0n);
-      warn(
-        `an earlier process of this ledger was stopped in the middle of its work; up to ${attoToUsd(amount)} USD of today may or may not have been spent, and counts as spent (genops budget list)`,
-      );
-    }
-    const damaged = folded.damaged + owners.reduce((sum, file) => sum + file.damaged, 0);
-    if (damaged > 0) {
-      warn(
-        `${damaged} records of the journal in ${path} are damaged; what they said is not counted, and a copy is kept`,
-      );
-    }
   }
 
   #usage(key: string, period: string) {
@@ -349,9 +296,9 @@ export class Journal implements LedgerJournal {
   // ── slices ─────────────────────────────────────────────────────────────────────────────────────
 
   #takeNow(mayRefuse: boolean): Accumulator | undefined {
-    const { files, path, onFolder } = this.#parts;
+    const { system, path, onFolder } = this.#parts;
     if (this.#file.name === undefined) {
-      files.makeFolder(path);
+      system.makeFolder(path);
       onFolder();
     }
     const lock = this.#folder.lock(PATIENCE_MS);
@@ -381,37 +328,7 @@ export class Journal implements LedgerJournal {
       this.#file.leave();
       for (const accumulator of this.#accumulators) accumulator.beginAnew();
     }
-    const amounts: JournalAmount[] = [];
-    const raised: [PeriodPosition, bigint][] = [];
-    let refused: Accumulator | undefined;
-    for (const accumulator of this.#accumulators) {
-      const position = accumulator.position();
-      for (const at of accumulator.periods()) {
-        const { spent, need } = accumulator.own(at, position);
-        const isCurrent = at === accumulator.current;
-        const slice = isCurrent ? accumulator.slice : 0n;
-        // What has more than half of its slice left waits for its turn, and what nobody uses for ever.
-        if (need === 0n || need + slice / 2n < at.upTo) continue;
-        if (isCurrent) accumulator.adapt(now);
-        let upTo = spent + (isCurrent ? accumulator.slice : 0n);
-        if (position.action === "block") {
-          const others = this.#usage(accumulator.key, at.period);
-          const most = position.limit - others.spent - others.uncertain - others.ahead;
-          if (need > most && need > at.upTo && mayRefuse && isCurrent) {
-            refused ??= accumulator;
-            continue;
-          }
-          // Half of what is left is left to others.
-          const fair = need + (most > need ? (most - need) / 2n : 0n);
-          if (upTo > fair) upTo = fair;
-        }
-        if (upTo < need) upTo = need;
-        if (upTo <= at.upTo) continue;
-        amounts.push({ of: accumulator.key, period: at.period, spent, upTo });
-        raised.push([at, upTo]);
-      }
-    }
-    return { amounts, raised, refused };
+    return planSlices(this.#accumulators, content, now, mayRefuse);
   }
 
   #raise({ raised }: Taking): void {
@@ -514,8 +431,7 @@ export class Journal implements LedgerJournal {
   // ── rest and end ───────────────────────────────────────────────────────────────────────────────
 
   #startIdleTimer(): void {
-    working.add(this);
-    watchExit();
+    closeAtExit(this);
     if (this.#idleTimer !== undefined) return;
     this.#idleTimer = setInterval(() => {
       const rooms = this.#accumulators.map(({ room }) => room).join();
@@ -541,7 +457,7 @@ export class Journal implements LedgerJournal {
   }
 
   #end(kind: "settled" | "closed"): void {
-    working.delete(this);
+    needsNoClosing(this);
     clearInterval(this.#idleTimer);
     this.#idleTimer = undefined;
     if (this.#file.name === undefined) return;

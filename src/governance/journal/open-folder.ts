@@ -3,10 +3,10 @@ import { join, resolve } from "node:path";
 import { EngineError, usdToAtto } from "../../engine/index.js";
 import { ConfigurationError } from "../errors.js";
 import { isRecord, rejectUnknown } from "../option-names.js";
-import { type JournalFiles, nodeFiles } from "./files.js";
 import { Journal } from "./journal.js";
 import type { JournalSetup } from "./open.js";
 import { defaultJournalFolder, ledgerFolderName, ledgerIdentity } from "./place.js";
+import { type JournalSystem, nodeSystem } from "./system.js";
 
 /** Name of the file that says whose ledger a folder is of. */
 export const LEDGER_FILE = "ledger.json";
@@ -60,7 +60,10 @@ function checkOption(option: unknown): CheckedOption {
 }
 
 /** @throws {ConfigurationError} for an impossible option. A folder that cannot be used is told, and no error. */
-export function openJournalFolder(setup: JournalSetup, files: JournalFiles = nodeFiles): Journal {
+export function openJournalFolder(
+  setup: JournalSetup,
+  system: JournalSystem = nodeSystem,
+): Journal {
   const { path, slice } = checkOption(setup.option);
   const identity = ledgerIdentity(setup.trackingUri, setup.attributes);
   const root = path === undefined ? defaultJournalFolder() : resolve(path);
@@ -69,13 +72,13 @@ export function openJournalFolder(setup: JournalSetup, files: JournalFiles = nod
     engine: setup.engine,
     path: folder,
     slice,
-    files,
+    system,
     warn: setup.warn,
     onAlerts: setup.onAlerts,
     onFolder() {
       const file = join(folder, LEDGER_FILE);
-      if (files.read(file) !== undefined) return;
-      files.replace(file, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+      if (system.read(file) !== undefined) return;
+      system.replace(file, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
     },
   });
 }

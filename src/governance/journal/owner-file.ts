@@ -1,24 +1,17 @@
 // One owner's journal file: begun when something is spent, appended to, made short when it is long.
-import type { JournalFiles } from "./files.js";
+
 import type { LedgerFolder } from "./folder.js";
 import { type JournalAmount, type JournalRecord, printRecord } from "./format.js";
-import { thisOwner } from "./owner.js";
+import type { JournalSystem } from "./system.js";
 
 /** Bytes above which a file is written anew with the last word on each amount. */
 const LONG_BYTES = 256 * 1024;
 
-/** Names this process, or thread, among all that ever write journals. */
-const PROCESS = `${process.pid}-${crypto.randomUUID().slice(0, 8)}-`;
 let opened = 0;
-
-/** What the names of this process's files begin with. */
-export function ownPrefix(): string {
-  return PROCESS;
-}
 
 export class OwnerFileWriter {
   readonly #folder: LedgerFolder;
-  readonly #files: JournalFiles;
+  readonly #system: JournalSystem;
   #name: string | undefined;
   #file: number | undefined;
   /** Bytes that are certainly on the disk; what stands after them is written over. */
@@ -26,9 +19,9 @@ export class OwnerFileWriter {
   /** Did a write fail, so that something may stand after them? */
   #isTorn = false;
 
-  constructor(folder: LedgerFolder, files: JournalFiles) {
+  constructor(folder: LedgerFolder, system: JournalSystem) {
     this.#folder = folder;
-    this.#files = files;
+    this.#system = system;
   }
 
   /** Name of its file; undefined before the first record. */
@@ -44,7 +37,7 @@ export class OwnerFileWriter {
   isThere(): boolean {
     return (
       this.#name === undefined ||
-      this.#files.modifiedMs(this.#folder.fileOf(this.#name)) !== undefined
+      this.#system.modifiedMs(this.#folder.fileOf(this.#name)) !== undefined
     );
   }
 
@@ -60,7 +53,7 @@ export class OwnerFileWriter {
   close(): void {
     const file = this.#file;
     this.#file = undefined;
-    if (file !== undefined) this.#files.close(file);
+    if (file !== undefined) this.#system.close(file);
   }
 
   /** Has a record on the disk. @throws what the file system throws; the record does not count then. */
@@ -79,26 +72,30 @@ export class OwnerFileWriter {
       this.#begin(bytes);
       return;
     }
-    this.#file ??= this.#files.open(this.#folder.fileOf(this.#name));
-    if (this.#isTorn) this.#files.truncate(this.#file, this.#size);
-    this.#files.writeDurably(this.#file, bytes, this.#size);
+    this.#file ??= this.#system.open(this.#folder.fileOf(this.#name));
+    if (this.#isTorn) this.#system.truncate(this.#file, this.#size);
+    this.#system.writeDurably(this.#file, bytes, this.#size);
     this.#isTorn = false;
     this.#size += bytes.length;
   }
 
   #begin(bytes: Buffer): void {
-    const name = `${PROCESS}${++opened}`;
+    const name = `${this.#system.processName}-${++opened}`;
     const path = this.#folder.fileOf(name);
-    const first = printRecord({ kind: "opened", time: Date.now(), owner: thisOwner() });
+    const first = printRecord({
+      kind: "opened",
+      time: Date.now(),
+      owner: this.#system.thisOwner(),
+    });
     const all = Buffer.concat([first, bytes]);
-    const file = this.#files.create(path);
+    const file = this.#system.create(path);
     try {
-      this.#files.writeDurably(file, all, 0);
-      this.#files.syncFolder(this.#folder.path);
+      this.#system.writeDurably(file, all, 0);
+      this.#system.syncFolder(this.#folder.path);
     } catch (error) {
-      this.#files.close(file);
+      this.#system.close(file);
       // Nothing was relied upon that is in it.
-      this.#files.remove(path);
+      this.#system.remove(path);
       throw error;
     }
     this.#name = name;
@@ -124,8 +121,8 @@ export class OwnerFileWriter {
       if (error === undefined) this.#size = at + bytes.length;
       else this.#isTorn = true;
     };
-    if (this.#isTorn) this.#files.truncate(file, at);
-    this.#files.writeInBackground(file, bytes, at, (error) => {
+    if (this.#isTorn) this.#system.truncate(file, at);
+    this.#system.writeInBackground(file, bytes, at, (error) => {
       if (isOver) return;
       end(error);
       done(error);
@@ -133,7 +130,7 @@ export class OwnerFileWriter {
     return {
       finish: () => {
         try {
-          this.#files.writeDurably(file, bytes, at);
+          this.#system.writeDurably(file, bytes, at);
         } catch (error) {
           end(error as Error);
           throw error;
@@ -152,11 +149,11 @@ export class OwnerFileWriter {
     if (this.#name === undefined) return;
     const path = this.#folder.fileOf(this.#name);
     const bytes = Buffer.concat([
-      printRecord({ kind: "opened", time: Date.now(), owner: thisOwner() }),
+      printRecord({ kind: "opened", time: Date.now(), owner: this.#system.thisOwner() }),
       printRecord({ kind: "slice", time: Date.now(), amounts }),
     ]);
-    this.#files.replace(path, bytes);
-    this.#files.syncFolder(this.#folder.path);
+    this.#system.replace(path, bytes);
+    this.#system.syncFolder(this.#folder.path);
     this.close();
     this.#size = bytes.length;
     this.#isTorn = false;

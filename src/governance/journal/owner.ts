@@ -18,6 +18,9 @@ function startedOf(pid: number): string | undefined {
   }
 }
 
+/** Names this process, or thread, among all that ever write journals. */
+export const PROCESS_NAME = `${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
+
 let own: JournalOwner | undefined;
 
 /** This process. */

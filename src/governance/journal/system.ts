@@ -1,4 +1,4 @@
-// What a journal asks of the file system, so that a test can let it fail, or die, at each step.
+// What a journal asks of the system it runs on, so that a test can let it fail, or die, at each step.
 import {
   closeSync,
   fdatasync,
@@ -16,8 +16,10 @@ import {
   writeSync,
 } from "node:fs";
 import { type FileLock, lock } from "../../runtime/file-lock.js";
+import type { JournalOwner } from "./format.js";
+import { isGone, PROCESS_NAME, thisOwner } from "./owner.js";
 
-export interface JournalFiles {
+export interface JournalSystem {
   makeFolder(path: string): void;
   /** Names in a folder; none when it is not there. */
   list(folder: string): string[];
@@ -47,6 +49,11 @@ export interface JournalFiles {
   syncFolder(folder: string): void;
   /** Undefined while somebody else has it. */
   lock(path: string, longestMs: number): FileLock | undefined;
+  /** Name of this process among all that ever write journals. */
+  readonly processName: string;
+  thisOwner(): JournalOwner;
+  /** Is an owner gone that has been silent for so long? */
+  isGone(owner: JournalOwner | undefined, silentMs: number): boolean;
 }
 
 function absentIsUndefined<T>(read: () => T): T | undefined {
@@ -83,8 +90,8 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** The files of this machine. */
-export const nodeFiles: JournalFiles = {
+/** This machine. */
+export const nodeSystem: JournalSystem = {
   makeFolder(path) {
     // What was spent is nobody else's business.
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -123,4 +130,7 @@ export const nodeFiles: JournalFiles = {
   },
   syncFolder,
   lock,
+  processName: PROCESS_NAME,
+  thisOwner,
+  isGone,
 };
