@@ -1,5 +1,6 @@
 // Runs every suite; the closing line comes from the summary reporter.
 import { defineConfig } from "vitest/config";
+import { noJournal } from "./test/support/no-journal.js";
 import { wasmAsBase64 } from "./test/support/wasm-plugin.js";
 
 // Suites must not inherit the developer's own tracking, telemetry or proxy settings; empty means unset.
@@ -15,6 +16,6 @@ export default defineConfig({
     reporters: ["default", "./test/support/summary-reporter.ts"],
     testTimeout: 600_000,
     hookTimeout: 900_000,
-    env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), NO_COLOR: "1" },
+    env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), ...noJournal, NO_COLOR: "1" },
   },
 });

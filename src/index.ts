@@ -33,6 +33,7 @@ export {
   type ConfigurationErrorCode,
   PolicyViolationError,
 } from "./governance/errors.js";
+export type { JournalOptions, JournalStatus } from "./governance/journal/open.js";
 export type {
   BudgetOption,
   LimitAction,

@@ -7,6 +7,8 @@ import {
   DIMENSION_ID,
   FORM,
   HEADER,
+  LINK_STRIDE,
+  NO_LIST,
   NODE,
   NODE_APART,
   NODE_HALF,
@@ -333,6 +335,20 @@ export class BudgetBook {
     for (let slot = 1; slot <= this.#instance.word(HEADER.budgets); slot++) {
       const live = this.#word(this.#base + slot * BUDGET_STRIDE, BUDGET.live);
       if (live !== 0) handles.push(this.#instance.exports.budgetHandle(slot));
+    }
+    return handles;
+  }
+
+  /** Those that a node counts on, save those of runs that have a position of their own. */
+  ofNode(node: number): number[] | undefined {
+    const at = this.#instance.address("nodes") + nodeOffset(numeric(node) % 2 ** 24);
+    const handles: number[] = [];
+    let link = this.#word(at, NODE.budgets);
+    if (link === NO_LIST) return undefined;
+    while (link !== 0) {
+      const entry = this.#instance.address("links") + link * LINK_STRIDE;
+      handles.push(this.#instance.exports.budgetHandle(this.#word(entry, 0)));
+      link = this.#word(entry, 4);
     }
     return handles;
   }

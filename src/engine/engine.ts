@@ -854,6 +854,14 @@ export class Engine {
   }
 
   /**
+   * Handles of the budgets and rate limits that an open node counts on; budgets of runs are among them only when they have
+   * no room for another run. Undefined when there are so many that they are worked out at each call.
+   */
+  budgetsOf(node: number): number[] | undefined {
+    return this.#guard(() => this.#budgets.ofNode(node));
+  }
+
+  /**
    * The alerts that were fired and not taken yet, each once. An alert is kept as long as what it speaks of:
    * for this period and the next, for a run until it is folded. What nobody took is counted as missed.
    */
@@ -962,6 +970,16 @@ export class Engine {
       Object.hasOwn(DIMENSION_ID, dimension) && DIMENSION_ID[dimension] <= DIMENSION_ID.model;
     if (!known) refuse(-11, "dimension", dimension);
     return this.#guard(() => this.#reader.rollUp(dimension, inclusive));
+  }
+
+  /** What the clock shows, in ms since 1970: the last time that was told to `tick` and not refused. */
+  get nowMs(): number {
+    return this.#instance.view.getFloat64(this.#instance.header + HEADER.now, true);
+  }
+
+  /** The latest time that the clock has shown. Budgets are in the periods that it belongs to. */
+  get latestMs(): number {
+    return this.#instance.view.getFloat64(this.#instance.header + HEADER.latest, true);
   }
 
   /** Atto-USD booked to the UTC day that the clock shows. */

@@ -33,6 +33,8 @@ export const HEADER = {
   dayBase: 16,
   yesterday: 32,
   slot: 52,
+  now: 56,
+  latest: 64,
   overruns: 88,
   overflowed: 96,
   lateSettled: 112,
@@ -71,6 +73,7 @@ export const TABLE = {
   nodes: 8,
   tuples: 9,
   budgets: 11,
+  links: 12,
   positions: 13,
   names: 14,
   folded: 15,
@@ -83,7 +86,7 @@ export const TABLE = {
   buffer: 22,
 } as const;
 /** The half of a node that every record touches. */
-export const NODE = { operations: 16, generation: 20, state: 24 };
+export const NODE = { operations: 16, generation: 20, state: 24, budgets: 28 };
 /** Its other half. */
 export const NODE_HALF = {
   errors: 0,
@@ -126,6 +129,10 @@ export const LATENCY_BUCKETS = 240;
 export const SIZE_BUCKETS = 208;
 export const POSITION_STRIDE = 64;
 export const POSITION = { held: 16, fired: 48, budget: 52, next: 60 };
+/** A budget in the lower half, the next link in the upper. */
+export const LINK_STRIDE = 8;
+/** Of a node whose budgets are worked out each time. */
+export const NO_LIST = 0xffffffff;
 export const BUDGET_STRIDE = 448;
 export const BUDGET = {
   limit: 128,

@@ -13,6 +13,7 @@ import {
 } from "./attribution.js";
 import type { GovernanceAlert, GovernanceDecision } from "./decision.js";
 import { ConfigurationError } from "./errors.js";
+import type { JournalOptions } from "./journal/open.js";
 import {
   type BudgetOption,
   checkBudgets,
@@ -80,6 +81,11 @@ export interface AdapterOptions extends GovernanceAttributes {
    * start that export as `autoInstrumentMlflow` does; a provider of your own decides for itself.
    */
   readonly asyncExport?: boolean | undefined;
+  /**
+   * Is what was spent known again after a restart? On in Node, Deno and Bun unless `false`; `GENOPS_JOURNAL` as
+   * `off`, `on` or a path.
+   */
+  readonly journal?: boolean | JournalOptions | undefined;
   /** OpenTelemetry tracer provider; the global one unless given. */
   readonly tracerProvider?: TracerProvider | undefined;
   /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
@@ -103,6 +109,7 @@ export interface Configuration {
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
   readonly asyncExport?: boolean;
+  readonly journal?: boolean | JournalOptions;
   readonly tracerProvider?: TracerProvider;
   readonly meterProvider?: MeterProvider;
   readonly logger?: Logger;
@@ -127,6 +134,7 @@ export const OPTIONS: readonly string[] = [
   "onBudgetAlert",
   "auditLog",
   "asyncExport",
+  "journal",
   "tracerProvider",
   "meterProvider",
   "logger",
@@ -315,6 +323,23 @@ function checkHook(field: "onDecision" | "onBudgetAlert", hook: unknown): void {
   throw invalid(field, hook, `${shown(hook)} is no function`);
 }
 
+const SWITCHES: Readonly<Record<string, boolean>> = {
+  on: true,
+  true: true,
+  1: true,
+  off: false,
+  false: false,
+  0: false,
+};
+
+/** Checked by what opens it. */
+function journalOption({ journal }: AdapterOptions): boolean | JournalOptions | undefined {
+  if (journal !== undefined) return journal;
+  const text = environmentVariable("GENOPS_JOURNAL")?.trim();
+  if (!text) return undefined;
+  return SWITCHES[text.toLowerCase()] ?? { path: text };
+}
+
 /** A backend without a price is told as unpriced; one that differs from a priced one by case is a slip. */
 function checkBackend(field: string, prefix: string, backend: unknown): void {
   if (prefix.trim() === "") {
@@ -432,6 +457,7 @@ export function configure(options: AdapterOptions): Configuration {
   const auditLog =
     options.auditLog === undefined ? environmentVariable("GENOPS_AUDIT_LOG") : options.auditLog;
   const asyncExport = asyncExportOption(options);
+  const journal = journalOption(options);
   const runCapacity = numberOption(
     options,
     "runCapacity",
@@ -460,6 +486,7 @@ export function configure(options: AdapterOptions): Configuration {
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),
     ...(asyncExport !== undefined && { asyncExport }),
+    ...(journal !== undefined && { journal }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),

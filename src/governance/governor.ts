@@ -2,7 +2,7 @@
 import type { Span } from "@opentelemetry/api";
 import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
-import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration, Logger } from "./configuration.js";
@@ -16,6 +16,7 @@ import {
 } from "./decision.js";
 import { Emission } from "./emission.js";
 import type { GovernanceRefusal } from "./errors.js";
+import { type JournalStatus, type LedgerJournal, type Needs, openJournal } from "./journal/open.js";
 import { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
 import { Observation } from "./observation.js";
@@ -76,6 +77,7 @@ export class Governor {
   readonly #notices: Notices;
   readonly #emission: Emission;
   readonly #policies: Policies;
+  readonly #journal: LedgerJournal | undefined;
   #runsStarted = 0;
 
   /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
@@ -87,7 +89,8 @@ export class Governor {
     const { budgets, rateLimits } = configuration.limits;
     this.engine = pricedEngine(configuration.pricing, {
       runs: runLimit,
-      budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length),
+      // And one for the day that the journal keeps.
+      budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length + 1),
       samplingRate: configuration.samplingRate,
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
       onFolded: () => notices.folded(),
@@ -98,12 +101,23 @@ export class Governor {
     this.observation = new Observation(this.engine, this.runs, configuration, notices);
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
+    this.#journal = openJournal({
+      engine: this.engine,
+      option: configuration.journal,
+      trackingUri: configuration.trackingUri,
+      attributes: configuration.attributes,
+      warn: (message) => notices.once(`journal ${message}`, () => message),
+      onAlerts: () => this.limits.takeAlerts(),
+    });
     this.limits = new Limits(
       this.engine,
       configuration.limits,
       notices,
       configuration.onBudgetAlert,
+      this.#journal,
     );
+    // What was spent before may have come to them already.
+    if (this.#journal !== undefined) this.limits.takeAlerts();
   }
 
   get logger(): Logger {
@@ -118,6 +132,22 @@ export class Governor {
   /** Runs started under this ledger. */
   get runCount(): number {
     return this.#runsStarted;
+  }
+
+  /** Atto-USD of the current UTC day; with a journal, those of all processes of this ledger. */
+  daySpent(): bigint {
+    this.tick();
+    return this.#journal?.daySpent() ?? this.engine.dayTotal();
+  }
+
+  get journal(): JournalStatus {
+    this.tick();
+    return this.#journal?.status() ?? { state: "off", path: null, known: "0", uncertain: "0" };
+  }
+
+  /** Writes down exactly what was spent, and gives back what was taken ahead. */
+  settleJournal(): void {
+    this.#journal?.settle();
   }
 
   // ── what is known ──────────────────────────────────────────────────────────────────────────────
@@ -196,7 +226,7 @@ export class Governor {
       () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
       (alive) => {
         node = alive;
-        return engine.reserve(alive, operationId, meter, quantity);
+        return this.#reserve(alive, operationId, meter, quantity);
       },
     );
     if (typeof held !== "number") {
@@ -228,6 +258,27 @@ export class Governor {
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
       costContext: currentCostContext(),
+    };
+  }
+
+  #reserve(node: number, operation: number, meter: number, quantity: number): number | Refusal {
+    const held = this.engine.reserve(node, operation, meter, quantity);
+    const journal = this.#journal;
+    if (journal === undefined) return held;
+    if (typeof held === "number") {
+      const needs = this.#needs(operation, quantity, this.engine.lastReserved());
+      return journal.cover(held, node, needs) ?? held;
+    }
+    return journal.reconsider(held) ? this.#reserve(node, operation, meter, quantity) : held;
+  }
+
+  #needs(operationId: number, bytes: number, cost: bigint): Needs {
+    const operation = this.engine.operations[operationId];
+    return {
+      cost,
+      operations: Number(operation?.counted),
+      runs: Number(operation?.startsRun),
+      bytes,
     };
   }
 
@@ -361,6 +412,10 @@ export class Governor {
     const run = this.#assign(pending, outcome);
     const flags = this.#settle(pending, elapsed) ?? this.#record(pending);
     const cost = this.engine.lastCost();
+    if (cost > pending.reserved) {
+      const needs = this.#needs(pending.operationId, pending.quantity, cost - pending.reserved);
+      this.#journal?.coverSpent(pending.node, needs);
+    }
     if ((flags & FLAGS.overflowed) !== 0) this.#notices.overflowed();
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
     this.runs.book(run, cost);
@@ -438,6 +493,10 @@ export class Governor {
 
   #move(pending: Pending, node: number): void {
     if (pending.ticket !== undefined) this.engine.assign(pending.ticket, node);
+    if (pending.node !== node && this.#journal !== undefined) {
+      const needs = this.#needs(pending.operationId, pending.quantity, pending.reserved);
+      this.#journal.coverSpent(node, needs);
+    }
     pending.node = node;
   }
 

@@ -11,6 +11,7 @@ import { nearestName } from "../nearest-name.js";
 import { periodBounds } from "./calendar.js";
 import type { BudgetFacts, Decision, GovernanceAlert } from "./decision.js";
 import { ConfigurationError } from "./errors.js";
+import type { LedgerJournal } from "./journal/open.js";
 import type {
   BudgetOption,
   LimitAction,
@@ -109,6 +110,7 @@ export class Limits {
     { budgets, rateLimits }: LimitOptions,
     notices: Notices,
     onAlert: ((alert: GovernanceAlert) => unknown) | undefined,
+    journal?: LedgerJournal,
   ) {
     this.#engine = engine;
     this.#notices = notices;
@@ -116,9 +118,14 @@ export class Limits {
     for (const option of budgets) {
       const { name, limit, period, unit = "usd", action = "warn", alertAt = [] } = option;
       const scope = engineScope(option.scope);
-      this.#add(option, () =>
-        engine.addBudget({ name, limit, period, unit, action, alertAt, scope }),
-      );
+      this.#add(option, () => {
+        const spent = journal?.spentBefore(option);
+        const before = spent === undefined ? {} : { spent };
+        const budget = { name, limit, period, unit, action, alertAt, scope, ...before };
+        const handle = engine.addBudget(budget);
+        journal?.watch(option, handle);
+        return handle;
+      });
     }
     for (const option of rateLimits) {
       const { name, operations, per, action = "block" } = option;

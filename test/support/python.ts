@@ -4,6 +4,7 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { noJournal } from "./no-journal.js";
 
 const run = promisify(execFile);
 
@@ -19,7 +20,8 @@ export function cacheFolder(): string {
 /** The environment without anybody's own tracking or telemetry settings. */
 export function neutralEnvironment(): NodeJS.ProcessEnv {
   const foreign = /^(MLFLOW_|GENOPS_|OTEL_|PYTHONPATH$|PYTHONHOME$|VIRTUAL_ENV$)/;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+  const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  return { ...Object.fromEntries(own), ...noJournal };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -187,6 +187,8 @@ async function runDemo(options: DemoOptions): Promise<void> {
       pricing: {},
       storageBackends: { "file:": priced, "/": priced, "mlflow-artifacts:": priced },
       runCapacity: 4096,
+      // It shows what this search costs, not what earlier ones did.
+      journal: false,
       // Each run names its own; this is for what MLflow does outside them.
       team: "genops",
       project: "demo",

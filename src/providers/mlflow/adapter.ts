@@ -14,6 +14,7 @@ import {
 } from "../../governance/configuration.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
+import type { JournalStatus } from "../../governance/journal/open.js";
 import type { BudgetStatus } from "../../governance/limits.js";
 import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
@@ -53,7 +54,7 @@ export interface TrackRunOptions extends GovernanceAttributes {
 
 /** The quick numbers. */
 export interface AdapterMetrics {
-  /** USD booked to the current UTC day, for display. */
+  /** USD booked to the current UTC day, for display; with the journal, by all processes of this ledger. */
   readonly dailyUsage: number;
   /** Calls that succeeded and changed something, since the adapter was made; a batch is one. */
   readonly operationCount: number;
@@ -250,10 +251,17 @@ export class GenOpsMlflowAdapter {
 
   // ── costs ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** USD booked to the current UTC day, for display; it starts anew when the day ends. */
+  /**
+   * USD booked to the current UTC day, for display; it starts anew when the day ends. With the journal it is what all
+   * processes of this ledger spent today, those before this one too.
+   */
   get dailyUsage(): number {
-    this.#governor.tick();
-    return usdNumber(this.#governor.engine.dayTotal());
+    return usdNumber(this.#governor.daySpent());
+  }
+
+  /** How the journal is, and what it knows of the current UTC day. */
+  get journal(): JournalStatus {
+    return this.#governor.journal;
   }
 
   /** Calls that succeeded and changed something; a batch is one. */
@@ -316,8 +324,12 @@ export class GenOpsMlflowAdapter {
     return this.#governor.containedFailures;
   }
 
-  /** Sends the telemetry that waits, when this adapter exports its own. Never rejects. */
+  /**
+   * Sends the telemetry that waits, when this adapter exports its own, and has the journal write down exactly what was
+   * spent. Never rejects.
+   */
   async flush(): Promise<void> {
+    this.#governor.settleJournal();
     await this.#export?.flush();
   }
 }

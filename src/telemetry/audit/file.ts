@@ -15,8 +15,8 @@ import {
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ConfigurationError } from "../../governance/errors.js";
 import { isRecord, rejectUnknown } from "../../governance/option-names.js";
+import { lock } from "../../runtime/file-lock.js";
 import { type AuditLine, GENESIS, lineOf, readLine } from "./chain.js";
-import { lock } from "./lock.js";
 import type {
   AuditDecision,
   AuditLogOptions,

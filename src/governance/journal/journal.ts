@@ -1,0 +1,516 @@
+// The journal of one ledger: takes slices ahead of need, so that what is spent survives a crash without a write each.
+import { attoToUsd, type Engine, type Refusal } from "../../engine/index.js";
+import type { FileLock } from "../../runtime/file-lock.js";
+import { periodBounds } from "../calendar.js";
+import type { BudgetOption } from "../limit-options.js";
+import {
+  type AccumulatorName,
+  accumulatorKey,
+  budgetName,
+  DAY,
+  DAY_KEY,
+  sliceBounds,
+  smaller,
+} from "./accumulator.js";
+import { closeAtExit, needsNoClosing } from "./exit.js";
+import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
+import type { JournalAmount } from "./format.js";
+import { foundMessages } from "./found.js";
+import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
+import { OwnerFileWriter } from "./owner-file.js";
+import { planSlices, type Taking } from "./plan.js";
+import { Accumulator, type Level, type PeriodPosition, roomUnits } from "./position.js";
+import type { JournalSystem } from "./system.js";
+
+/** Milliseconds that are waited for another process of this ledger. */
+const PATIENCE_MS = 2000;
+/** Until a disk that failed is tried again. */
+const RETRY_MS = 30_000;
+/** Without spending for so long, what was taken ahead is given back. */
+const IDLE_MS = 10_000;
+/** Until the folder is looked at again for what others gave back. */
+const RECONSIDER_MS = 250;
+const BACKGROUND_PAUSE_MS = 5;
+/** Nodes whose accumulators are remembered. */
+const NODES_MAX = 4096;
+
+/** No period has so much: the engine's largest amount. */
+const NO_LIMIT = 2n ** 126n - 1n;
+const NOTHING: FolderContent = {
+  folded: { files: [], amounts: [], damaged: 0 },
+  owners: [],
+  isNewer: false,
+};
+
+export interface JournalParts {
+  readonly engine: Engine;
+  /** Folder of this ledger. */
+  readonly path: string;
+  /** Most of a slice in atto-USD. */
+  readonly slice: bigint | undefined;
+  readonly system: JournalSystem;
+  readonly warn: (message: string) => void;
+  readonly onAlerts: () => void;
+  /** Is called once the folder is there. */
+  readonly onFolder: () => void;
+}
+
+export class Journal implements LedgerJournal {
+  readonly #engine: Engine;
+  readonly #parts: JournalParts;
+  readonly #folder: LedgerFolder;
+  readonly #file: OwnerFileWriter;
+  readonly #accumulators: Accumulator[] = [];
+  readonly #day: Accumulator;
+  /** Node → those that it counts on. */
+  readonly #ofNode = new Map<number, readonly Accumulator[]>();
+  /** Can a node come under another budget while it is open? Only where one is of a run. */
+  #mayRelink = false;
+  /** Times for which all rooms hold. */
+  #fromMs = 0;
+  #untilMs = 0;
+  #content: FolderContent = NOTHING;
+  #readMs = 0;
+  /** Why nothing can be written, since when. */
+  #failure: { readonly error: Error; readonly sinceMs: number } | undefined;
+  #isFailureTold = false;
+  /** A slice is about to be taken, or being written, in the background. */
+  #isScheduled = false;
+  #pending: { finish(): void } | undefined;
+  #idleTimer: ReturnType<typeof setInterval> | undefined;
+  #lastRooms = "";
+
+  /** Reads what was spent before. Nothing is written, unless somebody is gone whose file is to be folded. */
+  constructor(parts: JournalParts) {
+    this.#parts = parts;
+    this.#engine = parts.engine;
+    this.#folder = new LedgerFolder(parts.path, parts.system);
+    this.#file = new OwnerFileWriter(this.#folder, parts.system);
+    this.#start();
+    const spent = this.#spentBefore(DAY);
+    const handle = this.#engine.addBudget({
+      name: "(day)",
+      limit: NO_LIMIT,
+      period: "day",
+      spent,
+    });
+    this.#day = this.#add(DAY, handle, undefined, false, spent);
+  }
+
+  // ── start ──────────────────────────────────────────────────────────────────────────────────────
+
+  #start(): void {
+    const { system, path, warn } = this.#parts;
+    try {
+      if (system.list(path).length === 0) return;
+      const lock = this.#folder.lock(PATIENCE_MS);
+      try {
+        this.#content = this.#read();
+        for (const message of foundMessages(this.#content, path, this.#engine.latestMs))
+          warn(message);
+        this.#folder.fold(this.#content, lock, this.#engine.latestMs);
+      } finally {
+        lock.release();
+      }
+    } catch (error) {
+      this.#failed(error);
+      this.#readUnlocked();
+    }
+  }
+
+  /** Where nothing can be written, others write rarely: what is found is most likely right. */
+  #readUnlocked(): void {
+    try {
+      if (this.#content === NOTHING) this.#content = this.#read();
+    } catch {
+      // That it cannot be used was told.
+    }
+  }
+
+  /** @throws when the folder is not ours to use. */
+  #read(): FolderContent {
+    const content = this.#folder.read(this.#engine.latestMs, `${this.#parts.system.processName}-`);
+    if (content.isNewer) throw new Error("a later version of genops writes there");
+    this.#readMs = this.#engine.latestMs;
+    return content;
+  }
+
+  #usage(key: string, period: string) {
+    return usageOf(this.#content, key, period);
+  }
+
+  #spentBefore(name: AccumulatorName): bigint {
+    const { period } = new Accumulator(this.#engine, name, 0, { least: 0n, most: 0n }).current;
+    const { spent, uncertain } = this.#usage(accumulatorKey(name), period);
+    return spent + uncertain;
+  }
+
+  spentBefore(budget: BudgetOption): bigint | undefined {
+    const name = budgetName(budget);
+    return name && this.#spentBefore(name);
+  }
+
+  watch(budget: BudgetOption, handle: number): void {
+    const name = budgetName(budget);
+    if (name === undefined) return;
+    const { limit, spent, action } = this.#engine.budget(handle);
+    this.#add(name, handle, limit, action === "block", spent);
+  }
+
+  #add(
+    name: AccumulatorName,
+    handle: number,
+    limit: bigint | undefined,
+    blocks: boolean,
+    others: bigint,
+  ): Accumulator {
+    const bounds = sliceBounds(name.unit, limit, blocks, this.#parts.slice);
+    const accumulator = new Accumulator(this.#engine, name, handle, bounds);
+    accumulator.current.others = others;
+    this.#accumulators.push(accumulator);
+    accumulator.applyOthers(this.#usage(accumulator.key, accumulator.current.period));
+    this.#mayRelink ||= name.scope.runId !== undefined;
+    this.#ofNode.clear();
+    // The next call asks.
+    this.#untilMs = 0;
+    return accumulator;
+  }
+
+  // ── before and after a call ────────────────────────────────────────────────────────────────────
+
+  #countedBy(node: number): readonly Accumulator[] {
+    const known = this.#ofNode.get(node);
+    if (known !== undefined) return known;
+    const handles = this.#engine.budgetsOf(node);
+    if (handles === undefined) return this.#accumulators;
+    const found = this.#accumulators.filter(({ handle }) => handles.includes(handle));
+    if (this.#mayRelink) return found;
+    if (this.#ofNode.size >= NODES_MAX) this.#ofNode.clear();
+    this.#ofNode.set(node, found);
+    return found;
+  }
+
+  /** Takes what a call needs of every room; false when one has too little left. */
+  #take(node: number, { cost, operations, runs, bytes }: Needs): boolean {
+    const now = this.#engine.nowMs;
+    let isEnough = now >= this.#fromMs && now < this.#untilMs;
+    const usd = roomUnits(cost);
+    for (const accumulator of this.#countedBy(node)) {
+      const { unit } = accumulator.name;
+      accumulator.room -=
+        unit === "usd" ? usd : unit === "operations" ? operations : unit === "runs" ? runs : bytes;
+      if (accumulator.room < 0) isEnough = false;
+    }
+    return isEnough;
+  }
+
+  cover(ticket: number, node: number, needs: Needs): Refusal | undefined {
+    if (this.#take(node, needs)) return undefined;
+    const refused = this.#makeRoom(true);
+    if (refused === undefined) return undefined;
+    this.#engine.release(ticket);
+    this.#applyOthers();
+    this.#measure();
+    return {
+      refused: true,
+      decision: "BLOCKED",
+      reasonCode: "BUDGET_EXCEEDED",
+      budget: refused.handle,
+    };
+  }
+
+  coverSpent(node: number, needs: Needs): void {
+    if (!this.#take(node, needs)) this.#makeRoom(false);
+  }
+
+  reconsider({ budget }: Refusal): boolean {
+    const refusing = this.#accumulators.find(({ handle }) => handle === budget);
+    if (refusing === undefined || refusing.current.leased === 0n) return false;
+    if (this.#engine.latestMs - this.#readMs < RECONSIDER_MS || this.#isScheduled) return false;
+    const before = refusing.current.leased;
+    try {
+      const lock = this.#folder.tryLock();
+      if (lock === undefined) return false;
+      try {
+        this.#content = this.#read();
+      } finally {
+        lock.release();
+      }
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+    this.#applyOthers();
+    this.#measure();
+    return refusing.current.leased < before;
+  }
+
+  /** Works out how far we may go, and takes slices where that is not far enough. Answers what refuses. */
+  #makeRoom(mayRefuse: boolean): Accumulator | undefined {
+    for (const accumulator of this.#accumulators) accumulator.turn();
+    if (this.#failure !== undefined) {
+      if (this.#engine.nowMs - this.#failure.sinceMs < RETRY_MS) {
+        this.#measure();
+        return undefined;
+      }
+      this.#failure = undefined;
+    }
+    if (this.#measure() === "enough") return undefined;
+    try {
+      if (this.#pending !== undefined) {
+        this.#finishPending();
+        if (this.#measure() !== "urgent") return undefined;
+      }
+      if (this.#measure() === "soon") {
+        this.#schedule();
+        return undefined;
+      }
+      return this.#takeNow(mayRefuse);
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    } finally {
+      this.#measure();
+    }
+  }
+
+  /** Measures every room. */
+  #measure(): Level {
+    const now = this.#engine.latestMs;
+    const failure = this.#failure;
+    this.#fromMs = 0;
+    this.#untilMs = failure === undefined ? Number.POSITIVE_INFINITY : failure.sinceMs + RETRY_MS;
+    let worst: Level = "enough";
+    for (const accumulator of this.#accumulators) {
+      const bounds = periodBounds(accumulator.name.period, now);
+      this.#fromMs = Math.max(this.#fromMs, bounds?.start ?? 0);
+      this.#untilMs = Math.min(this.#untilMs, bounds?.end ?? this.#untilMs);
+      const level = accumulator.measure(!this.#isScheduled);
+      if (worst === "enough" || level === "urgent") worst = level;
+      // Nothing can be written, so nothing needs to be.
+      if (failure !== undefined) accumulator.room = Number.POSITIVE_INFINITY;
+    }
+    return worst;
+  }
+
+  // ── slices ─────────────────────────────────────────────────────────────────────────────────────
+
+  #takeNow(mayRefuse: boolean): Accumulator | undefined {
+    const { system, path, onFolder } = this.#parts;
+    if (this.#file.name === undefined) {
+      system.makeFolder(path);
+      onFolder();
+    }
+    const lock = this.#folder.lock(PATIENCE_MS);
+    try {
+      const taking = this.#plan(lock, mayRefuse);
+      if (taking.amounts.length > 0) {
+        this.#file.append({ kind: "slice", time: Date.now(), amounts: taking.amounts });
+        this.#raise(taking);
+        this.#startIdleTimer();
+      }
+      if (taking.refused === undefined) this.#applyOthers();
+      return taking.refused;
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Decides what to take, by what others have. */
+  #plan(lock: FileLock, mayRefuse: boolean): Taking {
+    const now = this.#engine.latestMs;
+    const content = this.#read();
+    this.#content = content;
+    if (content.owners.some(({ isOver }) => isOver)) this.#folder.fold(content, lock, now);
+    const isFolded =
+      this.#file.name !== undefined && content.folded.files.includes(this.#file.name);
+    if (isFolded || !this.#file.isThere()) {
+      this.#file.leave();
+      for (const accumulator of this.#accumulators) accumulator.beginAnew();
+    }
+    return planSlices(this.#accumulators, content, now, mayRefuse);
+  }
+
+  #raise({ raised }: Taking): void {
+    for (const [position, upTo] of raised) position.upTo = upTo;
+  }
+
+  #applyOthers(): void {
+    let alerts = false;
+    for (const accumulator of this.#accumulators) {
+      const usage = this.#usage(accumulator.key, accumulator.current.period);
+      alerts = accumulator.applyOthers(usage) || alerts;
+    }
+    if (alerts) this.#parts.onAlerts();
+  }
+
+  // ── in the background ──────────────────────────────────────────────────────────────────────────
+
+  #schedule(): void {
+    if (this.#isScheduled || !this.#file.isOpen) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#takeInBackground()).unref();
+  }
+
+  #takeInBackground(): void {
+    if (!this.#isScheduled || this.#pending !== undefined) return;
+    try {
+      const lock = this.#file.isOpen ? this.#folder.tryLock() : undefined;
+      if (lock === undefined) {
+        if (this.#file.isOpen) {
+          setTimeout(() => this.#takeInBackground(), BACKGROUND_PAUSE_MS).unref();
+        } else this.#isScheduled = false;
+        return;
+      }
+      this.#writeInBackground(lock);
+    } catch (error) {
+      this.#isScheduled = false;
+      this.#failed(error);
+    }
+    this.#measure();
+  }
+
+  #writeInBackground(lock: FileLock): void {
+    let taking: Taking;
+    try {
+      for (const accumulator of this.#accumulators) accumulator.turn();
+      taking = this.#plan(lock, true);
+      if (this.#file.isLong) this.#file.shorten(this.#written());
+      if (taking.amounts.length === 0 || !this.#file.isOpen) {
+        this.#isScheduled = false;
+        lock.release();
+        return;
+      }
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    const record = { kind: "slice", time: Date.now(), amounts: taking.amounts } as const;
+    const written = this.#file.appendInBackground(record, (error) => {
+      this.#isScheduled = false;
+      this.#pending = undefined;
+      lock.release();
+      if (error !== undefined) this.#failed(error);
+      else {
+        this.#raise(taking);
+        this.#applyOthers();
+      }
+      this.#measure();
+    });
+    this.#pending = {
+      finish: () => {
+        this.#isScheduled = false;
+        this.#pending = undefined;
+        try {
+          written.finish();
+          this.#raise(taking);
+          this.#applyOthers();
+        } finally {
+          lock.release();
+        }
+      },
+    };
+  }
+
+  #finishPending(): void {
+    this.#pending?.finish();
+  }
+
+  /** The last word on each amount, as it was written. */
+  #written(): JournalAmount[] {
+    return this.#accumulators.flatMap((accumulator) =>
+      accumulator.periods().flatMap((at) => {
+        if (at.upTo === 0n) return [];
+        const { spent } = accumulator.own(at);
+        const known = smaller(spent, at.upTo);
+        return [{ of: accumulator.key, period: at.period, spent: known, upTo: at.upTo }];
+      }),
+    );
+  }
+
+  // ── rest and end ───────────────────────────────────────────────────────────────────────────────
+
+  #startIdleTimer(): void {
+    closeAtExit(this);
+    if (this.#idleTimer !== undefined) return;
+    this.#idleTimer = setInterval(() => {
+      const rooms = this.#accumulators.map(({ room }) => room).join();
+      const isUntouched = rooms === this.#lastRooms;
+      this.#lastRooms = rooms;
+      if (this.#isScheduled || !isUntouched) return;
+      const isBusy = this.#accumulators.some((accumulator) => {
+        const { spent, need } = accumulator.own(accumulator.current);
+        return need > spent;
+      });
+      if (!isBusy) this.settle();
+    }, IDLE_MS);
+    this.#idleTimer.unref();
+  }
+
+  settle(): void {
+    this.#end("settled");
+  }
+
+  /** Says the last word: the process ends. Never throws. */
+  close(): void {
+    this.#end("closed");
+  }
+
+  #end(kind: "settled" | "closed"): void {
+    needsNoClosing(this);
+    clearInterval(this.#idleTimer);
+    this.#idleTimer = undefined;
+    if (this.#file.name === undefined) return;
+    try {
+      this.#finishPending();
+      this.#isScheduled = false;
+      for (const accumulator of this.#accumulators) accumulator.turn();
+      const raised: [PeriodPosition, bigint][] = [];
+      const amounts = this.#accumulators.flatMap((accumulator) =>
+        accumulator.periods().flatMap((at) => {
+          const { spent, need } = accumulator.own(at);
+          if (at.upTo === 0n) return [];
+          // What calls under way hold may be spent yet.
+          raised.push([at, need]);
+          return [{ of: accumulator.key, period: at.period, spent, upTo: need }];
+        }),
+      );
+      this.#file.append({ kind, time: Date.now(), amounts });
+      this.#raise({ amounts, raised, refused: undefined });
+      this.#file.close();
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#measure();
+  }
+
+  #failed(error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.#failure = { error: cause, sinceMs: this.#engine.nowMs };
+    if (this.#isFailureTold) return;
+    this.#isFailureTold = true;
+    this.#parts.warn(
+      `the journal in ${this.#parts.path} cannot be used: ${cause.message}. The program goes on, and budgets count in memory; after a restart what was spent meanwhile may be unknown. Choose a folder that can be written to with GENOPS_STATE_DIR or the option journal, or turn it off with journal: false.`,
+    );
+  }
+
+  // ── reading ────────────────────────────────────────────────────────────────────────────────────
+
+  daySpent(): bigint {
+    this.#day.turn();
+    return this.#day.position().spent;
+  }
+
+  status(): JournalStatus {
+    const spent = this.daySpent();
+    const { uncertain } = this.#usage(DAY_KEY, this.#day.current.period);
+    const failure = this.#failure;
+    return {
+      state: failure === undefined ? "active" : "unavailable",
+      path: this.#parts.path,
+      ...(failure !== undefined && { reason: failure.error.message }),
+      known: attoToUsd(spent > uncertain ? spent - uncertain : 0n),
+      uncertain: attoToUsd(uncertain),
+    };
+  }
+}
