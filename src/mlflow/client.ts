@@ -2,24 +2,19 @@
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import { checkTransfer } from "./artifact-stores/download.js";
 import { openArtifactStore } from "./artifact-stores/open-store.js";
-import { nameOf } from "./artifact-stores/paths.js";
 import {
   type ArtifactContext,
   downloadPlace,
   listPlace,
-  readBytes,
-  resolveArtifactUri,
   runPlace,
 } from "./artifact-stores/read.js";
 import { isSynchronous, loggingQueue } from "./async-logging.js";
-import { type ModelInfo, ModelLoggingClient } from "./client/model-logging.js";
+import { ModelLoggingClient } from "./client/model-logging.js";
 import { type ArtifactInfo, artifactFromMessage, type Dataset } from "./entities.js";
 import { MlflowError } from "./errors.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { DONE, type RunOperations } from "./logging-queue.js";
 import { splitModelUri } from "./model-uri.js";
-import { MLMODEL_FILE } from "./models/mlmodel.js";
-import { modelInfoOf } from "./models/model-info.js";
 import { figureWrite, type ImageOptions, imageWrite } from "./picture-writes.js";
 import {
   type ArtifactBytes,
@@ -40,7 +35,7 @@ import {
   type Written,
 } from "./run-writes.js";
 import * as spec from "./spec.js";
-import { callStore, joinUri } from "./stores.js";
+import { callStore } from "./stores.js";
 import {
   checkTableFile,
   LOGGED_ARTIFACTS_TAG,
@@ -262,25 +257,6 @@ export class MlflowClient extends ModelLoggingClient {
       "RESOURCE_DOES_NOT_EXIST",
       `No run of experiment '${experimentId}' has the table '${artifactFile}'.`,
     );
-  }
-
-  /**
-   * What the `MLmodel` file of a model says: of `runs:/…`, `models:/…`, or the place of its folder.
-   * Rejects with `BAD_REQUEST` when it cannot be read.
-   */
-  async getModelInfo(modelUri: string): Promise<ModelInfo> {
-    const { artifactUri, name, modelId, runId, version } = await this.resolveModelUri(modelUri);
-    const file = await resolveArtifactUri(joinUri(artifactUri, MLMODEL_FILE), this.artifactContext);
-    const bytes = await readBytes(file, {});
-    const ownName = modelId === undefined ? undefined : (await this.getLoggedModel(modelId)).name;
-    return modelInfoOf(bytes, {
-      name: name ?? ownName ?? nameOf(artifactUri),
-      modelUri,
-      artifactUri,
-      modelId,
-      runId,
-      registeredModelVersion: version,
-    });
   }
 
   /** What is directly below `path` in the folder of a logged model. */

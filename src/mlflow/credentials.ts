@@ -2,9 +2,35 @@
 // Source: mlflow/utils/credentials.py (3.17); user name and password win over a token, as there.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
 import type { ConnectionOptions, ConnectionSettings } from "./connection.js";
-import { basicAuthorization, oauthToken, type ServicePrincipal } from "./databricks-oauth.js";
+import { MlflowError } from "./errors.js";
 
 const CREDENTIALS_FILE = "~/.mlflow/credentials";
+
+/** A service principal of a Databricks workspace. */
+export interface ServicePrincipal {
+  /** Of the workspace, such as `https://my-workspace.cloud.databricks.com`. */
+  readonly host: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+export type TokenSource = (
+  principal: ServicePrincipal,
+  settings: ConnectionSettings,
+) => Promise<string>;
+
+let tokenOf: TokenSource | undefined;
+
+/** Lets service principals in, where a secret can be kept: no page has one. */
+export function registerServicePrincipals(source: TokenSource): void {
+  tokenOf = source;
+}
+
+/** `user name:password` as a header has it. */
+export function basicAuthorization(username: string, password: string): string {
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}
 
 /** Credentials that came with a store's URI. */
 export interface UriCredentials {
@@ -28,7 +54,8 @@ export async function authorization(
   const token = options.token ?? (isTold ? undefined : uri.token);
   if (token !== undefined) return `Bearer ${token}`;
   if (uri.principal !== undefined && !isTold) {
-    return `Bearer ${await oauthToken(uri.principal, settings)}`;
+    if (tokenOf !== undefined) return `Bearer ${await tokenOf(uri.principal, settings)}`;
+    throw new MlflowError("NOT_IMPLEMENTED", "Here a Databricks workspace needs a token.");
   }
   const username = options.username ?? uri.username ?? setting("MLFLOW_TRACKING_USERNAME");
   const password = options.password ?? uri.password ?? setting("MLFLOW_TRACKING_PASSWORD");

@@ -1,17 +1,10 @@
 // Machine-to-machine OAuth of a Databricks workspace: a service principal's secret for tokens that pass.
 // Source: "OAuth M2M" of Databricks' documentation, and databricks/sdk/oauth.py (Python's SDK).
 import type { ConnectionSettings } from "./connection.js";
+import { basicAuthorization, type ServicePrincipal } from "./credentials.js";
 import { MlflowError, reasonOf } from "./errors.js";
 import { delayBeforeRetry, type Failure } from "./retry.js";
 import { transportTo } from "./transport.js";
-
-/** A service principal of a workspace. */
-export interface ServicePrincipal {
-  /** Of the workspace, such as `https://my-workspace.cloud.databricks.com`. */
-  readonly host: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-}
 
 interface Token {
   readonly text: string;
@@ -26,12 +19,6 @@ const DEFAULT_SECONDS = 3600;
 const MAX_TOKENS = 16;
 
 const tokens = new Map<string, Promise<Token>>();
-
-/** `user name:password` as a header has it. */
-export function basicAuthorization(username: string, password: string): string {
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
-}
 
 /**
  * A token that is valid for another minute at least, where the workspace gives such; asked for once by

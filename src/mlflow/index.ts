@@ -68,12 +68,12 @@ export {
   setExperimentTag,
   setExperimentTags,
 } from "./fluent/experiments.js";
+export { getModelInfo } from "./fluent/model-info.js";
 export {
   createExternalModel,
   deleteLoggedModelTag,
   finalizeLoggedModel,
   getLoggedModel,
-  getModelInfo,
   initializeLoggedModel,
   lastLoggedModel,
   lastLoggedModelId,

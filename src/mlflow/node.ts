@@ -9,12 +9,15 @@ import { registerArtifactScheme } from "./artifact-stores/open-store.js";
 import { registerLocalDownloads } from "./artifact-stores/read.js";
 import { S3Store } from "./artifact-stores/s3-store.js";
 import { registerYaml } from "./artifacts.js";
+import { registerServicePrincipals } from "./credentials.js";
+import { oauthToken } from "./databricks-oauth.js";
 import { createFileStore } from "./file-store/file-store.js";
 import { registerLocalStores } from "./stores.js";
 import { readYaml, writeYaml } from "./yaml.js";
 
 installRuntime(nodeRuntime);
 registerYaml(writeYaml, readYaml);
+registerServicePrincipals(oauthToken);
 registerLocalStores(createFileStore);
 registerArtifactScheme("file", (uri) => new LocalStore(uri));
 registerArtifactScheme("s3", (uri) => new S3Store(uri));

@@ -108,15 +108,11 @@ function blockId(number: number): string {
 
 export class AzureStore extends BucketStore<Sdk.ContainerClient> {
   readonly #place: AzurePlace;
-  protected readonly advice = ADVICE;
 
-  constructor(readonly uri: string) {
-    super();
-    this.#place = azurePlace(uri);
-  }
-
-  protected get prefix(): string {
-    return this.#place.prefix;
+  constructor(uri: string) {
+    const place = azurePlace(uri);
+    super(uri, place.prefix, ADVICE);
+    this.#place = place;
   }
 
   protected async connect(): Promise<Sdk.ContainerClient> {

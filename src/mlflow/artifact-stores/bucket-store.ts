@@ -14,11 +14,15 @@ import { joinPath } from "./paths.js";
 
 /** `Bucket` is what an SDK asks a bucket with. */
 export abstract class BucketStore<Bucket> implements ArtifactStore {
-  abstract readonly uri: string;
-  /** The key below which the artifacts are; without slashes at either end. */
-  protected abstract readonly prefix: string;
-  /** Where credentials come from, for whoever is refused. */
-  protected abstract readonly advice: string;
+  /**
+   * `prefix`: the key below which the artifacts are, without slashes at either end; `advice`: where
+   * credentials come from, for whoever is refused.
+   */
+  constructor(
+    readonly uri: string,
+    private readonly prefix: string,
+    private readonly advice: string,
+  ) {}
 
   protected abstract connect(): Promise<Bucket>;
   /** The HTTP status of an SDK's error. */

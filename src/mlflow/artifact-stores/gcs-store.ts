@@ -58,14 +58,11 @@ function uploadChunk(): number {
 
 export class GcsStore extends BucketStore<Bucket> {
   readonly #bucket: string;
-  protected readonly prefix: string;
-  protected readonly advice = ADVICE;
 
-  constructor(readonly uri: string) {
-    super();
+  constructor(uri: string) {
     const { authority, prefix } = bucketPlace(uri);
+    super(uri, prefix, ADVICE);
     this.#bucket = authority;
-    this.prefix = prefix;
   }
 
   protected async connect(): Promise<Bucket> {

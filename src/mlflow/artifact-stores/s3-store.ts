@@ -91,14 +91,11 @@ function connection(): Promise<Connection> {
 
 export class S3Store extends BucketStore<Connection> {
   readonly #bucket: string;
-  protected readonly prefix: string;
-  protected readonly advice = ADVICE;
 
-  constructor(readonly uri: string) {
-    super();
+  constructor(uri: string) {
     const { authority, prefix } = bucketPlace(uri);
+    super(uri, prefix, ADVICE);
     this.#bucket = authority;
-    this.prefix = prefix;
   }
 
   protected connect(): Promise<Connection> {

@@ -3,7 +3,6 @@
 import { loggingQueue } from "../async-logging.js";
 import type { Run } from "../entities.js";
 import { hasCode, invalidParameter, MlflowError, reasonOf } from "../errors.js";
-import type { LoggedModel } from "../logged-model.js";
 import { type InputExample, inputExampleOf } from "../models/input-example.js";
 import {
   type Flavors,
@@ -31,7 +30,6 @@ import {
   checkRunId,
   type LoggableValue,
 } from "../validation.js";
-import type { CreateLoggedModelOptions } from "./logged-models.js";
 import { ModelUriClient } from "./model-uris.js";
 
 export interface LogModelOptions {
@@ -97,8 +95,6 @@ export const LOG_MODEL_OPTIONS: readonly string[] = [
   "step",
 ];
 
-/** On a model whose files are elsewhere, and in its `MLmodel` file. */
-const EXTERNAL_TAG = "mlflow.model.isExternal";
 const DEFAULT_NAME = "model";
 /** The file that a model of one file becomes. */
 const SINGLE_FILE = "model.bin";
@@ -275,39 +271,6 @@ export class ModelLoggingClient extends ModelUriClient {
       awaitCreationForMs: awaitRegistrationForMs,
     });
     return { ...info, registeredModelVersion: version };
-  }
-
-  /**
-   * A READY model whose files are elsewhere; its `MLmodel` file says so, and lets it be registered.
-   */
-  async createExternalModel(
-    experimentId: string,
-    options: CreateLoggedModelOptions = {},
-  ): Promise<LoggedModel> {
-    const tags = { ...options.tags, [EXTERNAL_TAG]: "true" };
-    const model = await this.createLoggedModel(experimentId, { ...options, tags });
-    const { modelId, sourceRunId: runId, artifactLocation: artifactUri } = model;
-    const fields = mlmodelFields({
-      artifactPath: artifactUri,
-      modelUuid: modelId,
-      modelId,
-      runId,
-      utcTimeCreated: utcText(new Date()),
-      flavors: {},
-      // Some registries take no model without a signature.
-      signature: { inputs: [{ type: "boolean" }], outputs: [{ type: "boolean" }] },
-      inputExample: undefined,
-      metadata: { [EXTERNAL_TAG]: true },
-      sizeBytes: 0,
-    });
-    const place = { experimentId, runId, modelId, artifactUri };
-    try {
-      await this.#upload(place, modelFile(MLMODEL_FILE, mlmodelText(fields)));
-      return await this.finalizeLoggedModel(modelId, "READY");
-    } catch (error) {
-      await this.#giveUp(modelId);
-      throw error;
-    }
   }
 
   /** Adds every file in a local folder to a logged model, below its folder. */

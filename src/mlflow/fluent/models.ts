@@ -8,6 +8,7 @@ import type { MlflowClient } from "../client.js";
 import type { Page } from "../entities.js";
 import { MlflowError } from "../errors.js";
 import type { LoggedModel } from "../logged-model.js";
+import { MLMODEL_FILE, mlmodelFields, mlmodelText, utcText } from "../models/mlmodel.js";
 import type { ModelSource } from "../models/model-files.js";
 import type { LoggableValue } from "../validation.js";
 import { activeExperimentId } from "./active-experiment.js";
@@ -22,6 +23,9 @@ async function targetOfModel(): Promise<{ client: MlflowClient; target: ModelTar
   const { info } = frame.run ?? (await frame.started);
   return { client: frame.client, target: { runId: info.runId } };
 }
+
+/** On a model whose files are elsewhere, and in its `MLmodel` file. */
+const EXTERNAL_TAG = "mlflow.model.isExternal";
 
 let latestModel: string | undefined;
 
@@ -66,17 +70,39 @@ export async function createExternalModel(
   const experimentId = isOfRun
     ? (await client.artifactRoot(target.runId)).experimentId
     : target.experimentId;
-  const made = await client.createExternalModel(experimentId, {
+  const model = await client.createLoggedModel(experimentId, {
     ...(isOfRun && { sourceRunId: target.runId }),
     ...options,
+    tags: { ...options.tags, [EXTERNAL_TAG]: "true" },
   });
-  latestModel = made.modelId;
-  return made;
+  const { modelId } = model;
+  try {
+    await client.logModelArtifact(modelId, externalModelText(model), MLMODEL_FILE);
+  } catch (error) {
+    await client.finalizeLoggedModel(modelId, "UPLOAD_FAILED").catch(() => undefined);
+    throw error;
+  }
+  latestModel = modelId;
+  return client.finalizeLoggedModel(modelId, "READY");
 }
 
-/** What the `MLmodel` file of a model says: of `runs:/…`, `models:/…`, or the place of its folder. */
-export async function getModelInfo(modelUri: string): Promise<ModelInfo> {
-  return currentClient().getModelInfo(modelUri);
+/** Its file says that there is nothing to load, and lets the model be registered. */
+function externalModelText({ modelId, sourceRunId, artifactLocation }: LoggedModel): string {
+  return mlmodelText(
+    mlmodelFields({
+      artifactPath: artifactLocation,
+      modelUuid: modelId,
+      modelId,
+      runId: sourceRunId,
+      utcTimeCreated: utcText(new Date()),
+      flavors: {},
+      // Some registries take no model without a signature.
+      signature: { inputs: [{ type: "boolean" }], outputs: [{ type: "boolean" }] },
+      inputExample: undefined,
+      metadata: { [EXTERNAL_TAG]: true },
+      sizeBytes: 0,
+    }),
+  );
 }
 
 export async function finalizeLoggedModel(

@@ -1,6 +1,6 @@
 // Where the file is that a flavour is loaded from.
 import { hasCode } from "../errors.js";
-import { getModelInfo } from "../fluent/models.js";
+import { getModelInfo } from "../fluent/model-info.js";
 import { resolveModelUri } from "../fluent/registry.js";
 import { joinUri } from "../stores.js";
 import { flavorOf } from "./model-info.js";
