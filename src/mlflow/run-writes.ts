@@ -1,7 +1,7 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { isByteStream } from "./artifact-stores/content.js";
+import { checkUnlocked, chunksOf, isByteStream } from "./artifact-stores/content.js";
 import { checkTransfer } from "./artifact-stores/download.js";
 import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
@@ -293,13 +293,17 @@ export function bytesArtifact(
     return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
   }
   checkTransfer("artifact options", transfer ?? {});
+  checkUnlocked(bytes);
   return async (target) => {
     const { files } = currentRuntime();
+    const chunks = chunksOf(bytes, transfer?.signal);
     if (files === undefined) {
-      const blob = await new Response(bytes).blob();
+      const parts: Uint8Array<ArrayBuffer>[] = [];
+      for await (const chunk of chunks) parts.push(chunk);
+      const blob = new Blob(parts);
       return artifactWrite(artifactFile, bytesContent(blob, artifactFile), transfer)(target);
     }
-    const kept = await files.keepTemporarily(bytes);
+    const kept = await files.keepTemporarily(chunks);
     try {
       const content = fileContent(kept.path, kept.sizeBytes, artifactFile);
       await artifactWrite(artifactFile, content, transfer)(target);
