@@ -1,6 +1,6 @@
 // Every MLflow call by explicit id; what is written to a run is here, the rest in the rooms below.
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { checkTransfer } from "./artifact-stores/download.js";
+import { checkedTransfer } from "./artifact-stores/download.js";
 import { openArtifactStore } from "./artifact-stores/open-store.js";
 import { nameOf } from "./artifact-stores/paths.js";
 import {
@@ -220,8 +220,8 @@ export class MlflowClient extends ModelLoggingClient {
     dstPath?: string,
     options: TransferOptions = {},
   ): Promise<string> {
-    checkTransfer("downloadArtifacts", options);
-    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, options);
+    const transfer = checkedTransfer("downloadArtifacts", options);
+    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, transfer);
   }
 
   /**

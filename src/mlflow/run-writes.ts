@@ -2,7 +2,7 @@
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
 import { checkUnlocked, chunksOf, isByteStream } from "./artifact-stores/content.js";
-import { checkTransfer } from "./artifact-stores/download.js";
+import { checkedTransfer } from "./artifact-stores/download.js";
 import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
 import { type BatchContent, NO_CONTENT, splitIntoBatches } from "./batches.js";
@@ -255,9 +255,9 @@ export function tagsWrite(
 function artifactWrite(
   artifactPath: string,
   content: ArtifactContent,
-  transfer: TransferOptions = {},
+  options: TransferOptions = {},
 ): RunWrite {
-  checkTransfer("artifact options", transfer);
+  const transfer = checkedTransfer("artifact options", options);
   return async ({ store, runId, artifacts }) => {
     const { experimentId, artifactUri: rootUri } = await artifacts();
     await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content, transfer);
@@ -286,17 +286,17 @@ export function dictArtifact(
 export function bytesArtifact(
   bytes: ArtifactBytes,
   artifactFile: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): RunWrite {
   checkArtifactPath(artifactFile);
   if (!isByteStream(bytes)) {
-    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
+    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), options);
   }
-  checkTransfer("artifact options", transfer ?? {});
+  const transfer = checkedTransfer("artifact options", options ?? {});
   checkUnlocked(bytes);
   return async (target) => {
     const { files } = currentRuntime();
-    const chunks = chunksOf(bytes, transfer?.signal);
+    const chunks = chunksOf(bytes, transfer.signal);
     if (files === undefined) {
       const parts: Uint8Array<ArrayBuffer>[] = [];
       for await (const chunk of chunks) parts.push(chunk);
@@ -341,7 +341,7 @@ async function fileArtifact(
   files: FileAccess,
   path: string,
   name: string,
-  transfer: TransferOptions | undefined,
+  transfer: TransferOptions,
 ): Promise<RunWrite> {
   const status = await files.status(path);
   if (status?.kind !== "file") {
@@ -355,7 +355,7 @@ async function folderArtifacts(
   files: FileAccess,
   folder: string,
   nameOf: (relativePath: string) => string,
-  transfer: TransferOptions | undefined,
+  transfer: TransferOptions,
 ): Promise<RunWrite> {
   const writes: RunWrite[] = [];
   for (const relativePath of await files.listFiles(folder)) {
@@ -371,10 +371,10 @@ async function folderArtifacts(
 export async function localArtifact(
   localPath: string,
   artifactPath?: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
-  checkTransfer("logArtifact", transfer ?? {});
+  const transfer = checkedTransfer("logArtifact", options ?? {});
   checkLocalPath("localPath", localPath);
   const name = destination(artifactPath, files.baseName(localPath));
   const status = await files.status(localPath);
@@ -387,10 +387,10 @@ export async function localArtifact(
 export async function localArtifacts(
   localDirectory: string,
   artifactPath?: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
-  checkTransfer("logArtifacts", transfer ?? {});
+  const transfer = checkedTransfer("logArtifacts", options ?? {});
   checkLocalPath("localDirectory", localDirectory);
   if (artifactPath !== undefined) checkArtifactPath(artifactPath);
   const status = await files.status(localDirectory);
