@@ -226,7 +226,7 @@ export class MlflowClient extends ModelLoggingClient {
 
   /**
    * Adds rows to a table of the run, which is made when there is none; MLflow's pages compare tables
-   * of one name between runs. One at a time: what two write at once to one table is not joined.
+   * of one name between runs. What two processes write at once to one table is not joined.
    */
   async logTable(runId: string, data: TableData, artifactFile: string): Promise<void> {
     await this.write(runId, tableWrite(data, artifactFile));
