@@ -1,6 +1,6 @@
 // `mlflow.artifacts`: list, download, read and remove artifacts by URI or by run, as in Python.
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { checkTransfer, objectOf, textOf } from "./artifact-stores/download.js";
+import { checkedTransfer, objectOf, textOf } from "./artifact-stores/download.js";
 import {
   type ArtifactPlace,
   downloadPlace,
@@ -43,15 +43,21 @@ export interface DownloadArtifactsOptions extends ReadArtifactOptions {
 const SELECTION = ["artifactUri", "runId", "artifactPath", "trackingUri"];
 const TRANSFER = ["onProgress", "signal"];
 
+/** What a call is about, and how it goes there. */
+interface Errand {
+  readonly place: ArtifactPlace;
+  readonly transfer: TransferOptions;
+}
+
 /** The place that options or a URI mean; checks both. */
-async function placeOf(
+async function errandOf(
   where: string,
   options: ArtifactSelection & TransferOptions,
   more: readonly string[],
-): Promise<ArtifactPlace> {
+): Promise<Errand> {
   checkOptions(where, options, [...SELECTION, ...more]);
   const { artifactUri, runId, artifactPath, trackingUri, onProgress, signal } = options;
-  checkTransfer(where, { onProgress, signal });
+  const transfer = checkedTransfer(where, { onProgress, signal });
   if ((artifactUri === undefined) === (runId === undefined)) {
     throw invalidParameter(where, options, "pass either artifactUri or runId.");
   }
@@ -61,9 +67,11 @@ async function placeOf(
   }
   const client = trackingUri === undefined ? currentClient() : new MlflowClient({ trackingUri });
   const context = client.artifactContext;
-  return artifactUri === undefined
-    ? runPlace(context, runId as string, artifactPath)
-    : resolveArtifactUri(artifactUri, context);
+  const place =
+    artifactUri === undefined
+      ? await runPlace(context, runId as string, artifactPath)
+      : await resolveArtifactUri(artifactUri, context);
+  return { place, transfer };
 }
 
 /** Options, or the URI alone. */
@@ -78,14 +86,14 @@ function questionOf(question: ArtifactQuestion): ReadArtifactOptions {
  * a URI, at the folder that holds what it names, as in Python. Rejects with MlflowError, as all here.
  */
 export async function listArtifacts(options: ListArtifactsOptions): Promise<ArtifactInfo[]> {
-  const place = await placeOf("listArtifacts", options, ["signal"]);
+  const { place } = await errandOf("listArtifacts", options, ["signal"]);
   return listPlace(place, place.path, options.signal);
 }
 
 /** What is at a place: file or folder, and its size. `RESOURCE_DOES_NOT_EXIST` when nothing is. */
 export async function getArtifact(question: ArtifactQuestion): Promise<ArtifactInfo> {
   const options = questionOf(question);
-  const place = await placeOf("getArtifact", options, ["signal"]);
+  const { place } = await errandOf("getArtifact", options, ["signal"]);
   return statusOf(place, options.signal);
 }
 
@@ -96,16 +104,18 @@ export async function getArtifact(question: ArtifactQuestion): Promise<ArtifactI
  * all; a broken connection is taken up again, as often as `MLFLOW_HTTP_REQUEST_MAX_RETRIES` allows.
  */
 export async function downloadArtifacts(options: DownloadArtifactsOptions): Promise<string> {
-  const place = await placeOf("downloadArtifacts", options, [...TRANSFER, "dstPath"]);
-  const { dstPath, onProgress, signal } = options;
-  return downloadPlace(place, dstPath, { onProgress, signal });
+  const { place, transfer } = await errandOf("downloadArtifacts", options, [
+    ...TRANSFER,
+    "dstPath",
+  ]);
+  return downloadPlace(place, options.dstPath, transfer);
 }
 
 /** The bytes of one file. */
 export async function downloadBytes(question: ArtifactQuestion): Promise<Uint8Array<ArrayBuffer>> {
   const options = questionOf(question);
-  const place = await placeOf("downloadBytes", options, TRANSFER);
-  return readBytes(place, { onProgress: options.onProgress, signal: options.signal });
+  const { place, transfer } = await errandOf("downloadBytes", options, TRANSFER);
+  return readBytes(place, transfer);
 }
 
 /** The bytes of one file as they are asked for, in constant memory. */
@@ -113,8 +123,8 @@ export async function openArtifact(
   question: ArtifactQuestion,
 ): Promise<ReadableStream<Uint8Array>> {
   const options = questionOf(question);
-  const place = await placeOf("openArtifact", options, TRANSFER);
-  return readStream(place, { onProgress: options.onProgress, signal: options.signal });
+  const { place, transfer } = await errandOf("openArtifact", options, TRANSFER);
+  return readStream(place, transfer);
 }
 
 function shownUri(question: ArtifactQuestion): string {
@@ -139,7 +149,7 @@ export async function loadImage(question: ArtifactQuestion): Promise<Uint8Array<
 
 /** Removes a file, or a folder with all that is in it; never a whole root, which must be meant by name. */
 export async function deleteArtifacts(options: ListArtifactsOptions): Promise<void> {
-  const place = await placeOf("deleteArtifacts", options, ["signal"]);
+  const { place } = await errandOf("deleteArtifacts", options, ["signal"]);
   if (place.path === "") {
     const fix = "name the file or folder to remove; a root is not removed.";
     throw invalidParameter("artifactPath", options.artifactPath ?? "", fix);

@@ -1,7 +1,7 @@
 // Whether log calls wait for the store, and the end of what does not.
 import { currentRuntime, environmentVariable } from "../runtime/capabilities.js";
 import { booleanVariable } from "./connection.js";
-import { AsyncLoggingError, invalidParameter, reasonOf } from "./errors.js";
+import { AsyncLoggingError, invalidParameter, reasonOf, UnknownOutcomeError } from "./errors.js";
 import { LoggingQueue, type QueueSettings } from "./logging-queue.js";
 import { checkOptions, checkRunId } from "./validation.js";
 
@@ -47,7 +47,9 @@ function checkedBuffer(field: string, seconds: number): number {
  * Metrics, params and tags logged from now on do not wait for the store: they share few requests, in
  * the order of the calls per run. A log call waits only while too much is queued. What could not be
  * sent is an AsyncLoggingError of `wait()` on what the call resolves to, of `flushAsyncLogging()`,
- * or of the run's end, which waits for all of it. Nothing is lost when the process ends by itself.
+ * or of the run's end, which waits for all of it. Nothing is lost when the process ends by itself;
+ * what `process.exit()` leaves behind is said on stderr, and a signal that nobody handles leaves it
+ * behind without a word: a handler of ours would keep such a signal from ending the process.
  *
  * `false` turns it off; left alone, `MLFLOW_ENABLE_ASYNC_LOGGING` decides.
  * Throws MlflowError `INVALID_PARAMETER_VALUE`.
@@ -98,11 +100,16 @@ function endWithProcess(): void {
   const { beforeExit, onExit } = currentRuntime();
   beforeExit?.(() => loggingQueue.flush().catch(reportLoss));
   onExit?.(() => {
-    const { unsent } = loggingQueue;
-    if (unsent.length === 0) return;
-    const reason = new Error(
-      "The process ended before it was sent: await flushAsyncLogging() before process.exit().",
-    );
-    reportLoss(new AsyncLoggingError(unsent, reason));
+    const fix = "await flushAsyncLogging() before process.exit().";
+    const { underway, waiting } = loggingQueue;
+    if (underway.length > 0) {
+      const message = `The process ended while it was on its way: ${fix}`;
+      const doubt = new UnknownOutcomeError("ASYNC_LOGGING_FAILED", message);
+      reportLoss(new AsyncLoggingError(underway, doubt));
+    }
+    if (waiting.length > 0) {
+      const reason = new Error(`The process ended before it was sent: ${fix}`);
+      reportLoss(new AsyncLoggingError(waiting, reason));
+    }
   });
 }

@@ -1,6 +1,6 @@
 // Every MLflow call by explicit id; what is written to a run is here, the rest in the rooms below.
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { checkTransfer } from "./artifact-stores/download.js";
+import { checkedTransfer } from "./artifact-stores/download.js";
 import { openArtifactStore } from "./artifact-stores/open-store.js";
 import {
   type ArtifactContext,
@@ -215,13 +215,13 @@ export class MlflowClient extends ModelLoggingClient {
     dstPath?: string,
     options: TransferOptions = {},
   ): Promise<string> {
-    checkTransfer("downloadArtifacts", options);
-    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, options);
+    const transfer = checkedTransfer("downloadArtifacts", options);
+    return downloadPlace(await runPlace(this.artifactContext, runId, path), dstPath, transfer);
   }
 
   /**
    * Adds rows to a table of the run, which is made when there is none; MLflow's pages compare tables
-   * of one name between runs. One at a time: what two write at once to one table is not joined.
+   * of one name between runs. What two processes write at once to one table is not joined.
    */
   async logTable(runId: string, data: TableData, artifactFile: string): Promise<void> {
     await this.write(runId, tableWrite(data, artifactFile));

@@ -276,7 +276,7 @@ export function logFigure(figure: string | Uint8Array, artifactFile: string): Pr
 
 /**
  * Adds rows to a table of the run, which is made when there is none; MLflow's pages compare tables of
- * one name between runs. One at a time: what two write at once to one table is not joined.
+ * one name between runs. What two processes write at once to one table is not joined.
  */
 export function logTable(data: TableData, artifactFile: string): Promise<void> {
   return log(() => tableWrite(data, artifactFile));

@@ -183,14 +183,21 @@ export class LoggingQueue {
     if (lost.length > 0) throw new AsyncLoggingError(lost, cause);
   }
 
-  /** What is not in the store yet, run by run. */
-  get unsent(): LostWrites[] {
-    return [...this.#runs.values()]
-      .filter((run) => run.requests.length > 0)
-      .map((run) => {
-        const contents = run.requests.map(({ batch }) => batch);
-        return lostWrites(run.runId, run.storeUri, contents);
-      });
+  /** What no store was sent yet, run by run. */
+  get waiting(): LostWrites[] {
+    return this.#sum((run) => run.waiting);
+  }
+
+  /** What is on its way, run by run: its store may have it already. */
+  get underway(): LostWrites[] {
+    return this.#sum(({ underway }) => (underway === undefined ? [] : [underway]));
+  }
+
+  #sum(requestsOf: (run: RunQueue) => readonly Outgoing[]): LostWrites[] {
+    return [...this.#runs.values()].flatMap((run) => {
+      const contents = requestsOf(run).map(({ batch }) => batch);
+      return contents.length === 0 ? [] : [lostWrites(run.runId, run.storeUri, contents)];
+    });
   }
 
   #runOf(store: Store, runId: string): RunQueue {

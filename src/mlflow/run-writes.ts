@@ -1,8 +1,8 @@
 // What can be written to a run: checked first, then sent to whichever run it is meant for.
 import { currentRuntime, type FileAccess } from "../runtime/capabilities.js";
 import type { TransferOptions } from "./artifact-stores/artifact-store.js";
-import { byteStreamOf } from "./artifact-stores/content.js";
-import { checkTransfer } from "./artifact-stores/download.js";
+import { byteStreamOf, checkUnlocked, chunksOf } from "./artifact-stores/content.js";
+import { checkedTransfer } from "./artifact-stores/download.js";
 import { eachOf } from "./artifact-stores/parts.js";
 import { bytesContent, dictContent, fileContent, textContent } from "./artifacts.js";
 import { type BatchContent, NO_CONTENT, splitIntoBatches } from "./batches.js";
@@ -260,9 +260,9 @@ export function tagsWrite(
 function artifactWrite(
   artifactPath: string,
   content: ArtifactContent,
-  transfer: TransferOptions = {},
+  options: TransferOptions = {},
 ): RunWrite {
-  checkTransfer("artifact options", transfer);
+  const transfer = checkedTransfer("artifact options", options);
   return async ({ store, runId, artifacts }) => {
     const { experimentId, artifactUri: rootUri } = await artifacts();
     await writeArtifact(store, { runId, experimentId, rootUri, artifactPath }, content, transfer);
@@ -291,21 +291,25 @@ export function dictArtifact(
 export function bytesArtifact(
   bytes: ArtifactBytes,
   artifactFile: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): RunWrite {
   checkArtifactPath(artifactFile);
   const stream = byteStreamOf(bytes);
   if (stream === undefined) {
-    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), transfer);
+    return artifactWrite(artifactFile, bytesContent(bytes, artifactFile), options);
   }
-  checkTransfer("artifact options", transfer ?? {});
+  const transfer = checkedTransfer("artifact options", options ?? {});
+  checkUnlocked(stream);
   return async (target) => {
     const { files } = currentRuntime();
+    const chunks = chunksOf(stream, transfer.signal);
     if (files === undefined) {
-      const blob = await new Response(stream).blob();
+      const parts: Uint8Array<ArrayBuffer>[] = [];
+      for await (const chunk of chunks) parts.push(chunk);
+      const blob = new Blob(parts);
       return artifactWrite(artifactFile, bytesContent(blob, artifactFile), transfer)(target);
     }
-    const kept = await files.keepTemporarily(stream);
+    const kept = await files.keepTemporarily(chunks);
     try {
       const content = fileContent(kept.path, kept.sizeBytes, artifactFile);
       await artifactWrite(artifactFile, content, transfer)(target);
@@ -343,7 +347,7 @@ async function fileArtifact(
   files: FileAccess,
   path: string,
   name: string,
-  transfer: TransferOptions | undefined,
+  transfer: TransferOptions,
 ): Promise<RunWrite> {
   const status = await files.status(path);
   if (status?.kind !== "file") {
@@ -357,7 +361,7 @@ async function folderArtifacts(
   files: FileAccess,
   folder: string,
   nameOf: (relativePath: string) => string,
-  transfer: TransferOptions | undefined,
+  transfer: TransferOptions,
 ): Promise<RunWrite> {
   const writes: RunWrite[] = [];
   for (const relativePath of await files.listFiles(folder)) {
@@ -373,10 +377,10 @@ async function folderArtifacts(
 export async function localArtifact(
   localPath: string,
   artifactPath?: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
-  checkTransfer("logArtifact", transfer ?? {});
+  const transfer = checkedTransfer("logArtifact", options ?? {});
   checkLocalPath("localPath", localPath);
   const name = destination(artifactPath, files.baseName(localPath));
   const status = await files.status(localPath);
@@ -389,10 +393,10 @@ export async function localArtifact(
 export async function localArtifacts(
   localDirectory: string,
   artifactPath?: string,
-  transfer?: TransferOptions,
+  options?: TransferOptions,
 ): Promise<RunWrite> {
   const files = localFiles();
-  checkTransfer("logArtifacts", transfer ?? {});
+  const transfer = checkedTransfer("logArtifacts", options ?? {});
   checkLocalPath("localDirectory", localDirectory);
   if (artifactPath !== undefined) checkArtifactPath(artifactPath);
   const status = await files.status(localDirectory);

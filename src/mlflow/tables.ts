@@ -5,7 +5,8 @@ import { openArtifactStore } from "./artifact-stores/open-store.js";
 import { type ArtifactPlace, readBytes } from "./artifact-stores/read.js";
 import { runFromMessage } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
-import { type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
+import { Queues } from "./queues.js";
+import { type RunTarget, type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
 import * as spec from "./spec.js";
 import { callStore } from "./stores.js";
 import { checkArtifactPath } from "./validation.js";
@@ -90,25 +91,39 @@ export async function readTable(place: ArtifactPlace): Promise<Table | undefined
   throw new MlflowError("INVALID_STATE", `'${path}' is there and is no table; use another name.`);
 }
 
+/** Whoever adds to a table, or to a run's list of them, reads it first: one at a time. */
+const writers = new Queues();
+
 /**
- * Rows that are added to a table of the run, which is made when there is none. What two write at once
- * to one table is not joined. Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no table.
+ * Rows that are added to a table of the run, which is made when there is none. Those of one process
+ * are all joined; what two processes write at once to one table is not. Throws MlflowError
+ * `INVALID_PARAMETER_VALUE` for what is no table.
  */
 export function tableWrite(data: TableData, artifactFile: string): RunWrite {
   checkTableFile(artifactFile);
   const added = tableOf(data);
   return async (target) => {
     const { store, runId } = target;
-    const { artifactUri } = await target.artifacts();
-    const artifacts = openArtifactStore(artifactUri, store);
-    const known = await readTable({ artifacts, path: artifactFile, context: { store } });
-    const table = known === undefined ? added : joined(known, added);
-    await textArtifact(JSON.stringify(table), artifactFile)(target);
-    const { run } = await callStore(store, spec.getRun, { run_id: runId });
-    const tag = runFromMessage(run).data.tags[LOGGED_ARTIFACTS_TAG];
-    const changed = tagWithTable(tag, artifactFile);
-    if (changed !== undefined) await tagWrite(LOGGED_ARTIFACTS_TAG, changed)(target);
+    const run = JSON.stringify([store.uri, runId]);
+    await writers.run(`${run} ${artifactFile}`, () => addRows(target, artifactFile, added));
+    await writers.run(run, () => noteTable(target, artifactFile));
   };
+}
+
+async function addRows(target: RunTarget, artifactFile: string, added: Table): Promise<void> {
+  const { store } = target;
+  const { artifactUri } = await target.artifacts();
+  const artifacts = openArtifactStore(artifactUri, store);
+  const known = await readTable({ artifacts, path: artifactFile, context: { store } });
+  const table = known === undefined ? added : joined(known, added);
+  await textArtifact(JSON.stringify(table), artifactFile)(target);
+}
+
+async function noteTable(target: RunTarget, artifactFile: string): Promise<void> {
+  const { run } = await callStore(target.store, spec.getRun, { run_id: target.runId });
+  const tag = runFromMessage(run).data.tags[LOGGED_ARTIFACTS_TAG];
+  const changed = tagWithTable(tag, artifactFile);
+  if (changed !== undefined) await tagWrite(LOGGED_ARTIFACTS_TAG, changed)(target);
 }
 
 /** The tag of a run with one table more; undefined when it is named there. */

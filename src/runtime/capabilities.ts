@@ -41,8 +41,8 @@ export interface FileAccess {
    * for: memory stays constant.
    */
   openFile(path: string, sizeBytes: number, start?: number): ReadableStream<Uint8Array>;
-  /** Keeps a stream in a file of its own, so that it can be read more than once. */
-  keepTemporarily(stream: ReadableStream<Uint8Array>): Promise<TemporaryFile>;
+  /** Keeps chunks in a file of their own, so that they can be read more than once. */
+  keepTemporarily(chunks: AsyncIterable<Uint8Array>): Promise<TemporaryFile>;
   /**
    * A small INI file: section → key in lower case → value. `~/` is the user's home. Undefined when
    * nothing is there.

@@ -91,12 +91,12 @@ const files: FileAccess = {
       strategy: new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
     }) as ReadableStream<Uint8Array>;
   },
-  async keepTemporarily(stream) {
+  async keepTemporarily(chunks) {
     const folder = await mkdtemp(join(tmpdir(), "mlflow-stream-"));
     const path = join(folder, "content");
     const remove = () => rm(folder, { recursive: true, force: true });
     try {
-      await writeFile(path, Readable.fromWeb(stream as never));
+      await writeFile(path, chunks);
       return { path, sizeBytes: (await stat(path)).size, remove };
     } catch (error) {
       await remove();

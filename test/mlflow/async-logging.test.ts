@@ -480,6 +480,22 @@ describe("a program that ends", () => {
     expect(server.requests).toEqual([]);
   });
 
+  it("in the midst tells what is on its way from what still waits", async () => {
+    const { server } = await aServer(() => "hang");
+    const { stderr } = await runProgram(
+      `mlflow.enableAsyncLogging({ bufferSeconds: 60 });
+       const client = new mlflow.MlflowClient();
+       for (let step = 0; step < 2500; step++) void client.logMetric("abc", "loss", 1, step);
+       setTimeout(() => process.exit(0), 1500);`,
+      { MLFLOW_TRACKING_URI: server.uri },
+    );
+    const [underway, waiting] = stderr.split("\n");
+    const of = "metric points of run 'abc' (loss). The process ended";
+    expect(underway).toContain(`Perhaps not logged: 1000 ${of} while it was on its way`);
+    expect(waiting).toContain(`Not logged: 1500 ${of} before it was sent`);
+    expect(server.requests).toHaveLength(1);
+  });
+
   it("says what its server would not take", async () => {
     const { server } = await aServer(() => REFUSED);
     const { stderr } = await runProgram(

@@ -193,6 +193,34 @@ onEachStore(() => {
       });
     });
 
+    it("keeps every row that is added at once, and names every table", async () => {
+      await mlflow.setExperiment(uniqueName("at-once"));
+      const { info } = await mlflow.startRun();
+      const numbers = [...Array(10).keys()];
+      await Promise.all([
+        ...numbers.map((i) => mlflow.logTable([{ i }], "one.json")),
+        ...numbers.slice(0, 3).map((i) => mlflow.logTable([{ i }], `other${i}.json`)),
+      ]);
+      await mlflow.endRun();
+      const rows = await mlflow.loadTable("one.json", { runIds: [info.runId] });
+      expect(rows).toEqual(numbers.map((i) => ({ i })));
+      const tag = (await mlflow.getRun(info.runId)).data.tags["mlflow.loggedArtifacts"] ?? "";
+      const paths = (JSON.parse(tag) as { path: string }[]).map(({ path }) => path).sort();
+      expect(paths).toEqual(["one.json", "other0.json", "other1.json", "other2.json"]);
+    });
+
+    it("adds to a table after an addition that failed", async () => {
+      await mlflow.setExperiment(uniqueName("after"));
+      const { info } = await mlflow.startRun();
+      await mlflow.logText("[]", "t.json");
+      const failed = mlflow.logTable([{ a: 1 }], "t.json");
+      const other = mlflow.logTable([{ a: 2 }], "u.json");
+      await expect(failed).rejects.toMatchObject({ code: "INVALID_STATE" });
+      await other;
+      await mlflow.endRun();
+      expect(await mlflow.loadTable("u.json", { runIds: [info.runId] })).toEqual([{ a: 2 }]);
+    });
+
     it("is found one after the other, with the run above it", async () => {
       const { experimentId } = await mlflow.setExperiment(uniqueName("many"));
       const parent = await mlflow.startRun();

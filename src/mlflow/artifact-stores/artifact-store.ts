@@ -16,7 +16,10 @@ export interface TransferProgress {
 }
 
 export interface TransferOptions {
-  /** Called as bytes go by, and at the end of each file. */
+  /**
+   * Called as bytes go by, and at the end of each file. What it throws ends the transfer, and is what
+   * the call rejects with; a file that the store has wholly by then stays.
+   */
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
   /** Ends the transfer; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;

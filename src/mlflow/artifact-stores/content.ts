@@ -1,6 +1,6 @@
 // The bytes that are uploaded: read from memory, a Blob or a file, whole or part by part.
 import { currentRuntime } from "../../runtime/capabilities.js";
-import { MlflowError } from "../errors.js";
+import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
 import type { ArtifactContent } from "../stores.js";
 
 /** By its tag: a test runner or a frame may have classes of its own. */
@@ -37,6 +37,52 @@ export function byteStreamOf(value: unknown): ReadableStream<Uint8Array> | undef
       await pieces.return?.();
     },
   });
+}
+
+/** Throws MlflowError `INVALID_PARAMETER_VALUE` for a stream that somebody else reads. */
+export function checkUnlocked(stream: ReadableStream<unknown>): void {
+  if (!stream.locked) return;
+  const fix = "the stream is locked, for it has a reader; pass it before anything reads it.";
+  throw invalidParameter("bytes", stream, fix);
+}
+
+/**
+ * The chunks of a caller's stream, which is cancelled when the signal fires. Rejects with the signal's
+ * reason, or MlflowError: `INVALID_STATE` when the stream fails, `INVALID_PARAMETER_VALUE` when what
+ * it brings is no bytes.
+ */
+export async function* chunksOf(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  checkUnlocked(stream);
+  const reader = stream.getReader();
+  const stop = (reason: unknown) => void reader.cancel(reason).catch(() => undefined);
+  const onAbort = () => stop(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  let isAtEnd = false;
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        signal?.throwIfAborted();
+        const message = `The stream to be logged failed: ${reasonOf(error)}. Nothing was written.`;
+        throw new MlflowError("INVALID_STATE", message, { cause: error });
+      });
+      signal?.throwIfAborted();
+      isAtEnd = done;
+      if (done) return;
+      if (!isTagged(value, "Uint8Array")) {
+        const fix =
+          "a stream of bytes brings Uint8Arrays; pipe one of texts through a TextEncoderStream.";
+        throw invalidParameter("chunk of the stream", value, fix);
+      }
+      yield value as Uint8Array<ArrayBuffer>;
+    }
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    if (!isAtEnd) stop(signal?.reason);
+  }
 }
 
 /** The bytes from `start` up to `end`, read as they are asked for. */

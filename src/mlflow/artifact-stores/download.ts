@@ -321,8 +321,12 @@ export function objectOf(text: string, uri: string): Record<string, unknown> {
   }
 }
 
-/** Throws MlflowError `INVALID_PARAMETER_VALUE` for options that are none, or of the wrong kind. */
-export function checkTransfer(where: string, options: TransferOptions): void {
+/**
+ * Checked options of a transfer, which an `onProgress` that throws ends, as the signal does: what the
+ * caller throws is no failure of the network, and nothing that another attempt could mend.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE` for options that are none, or of the wrong kind.
+ */
+export function checkedTransfer(where: string, options: TransferOptions): TransferOptions {
   checkOptions(where, options, TRANSFER_OPTIONS);
   const { onProgress, signal } = options;
   if (onProgress !== undefined && typeof onProgress !== "function") {
@@ -331,4 +335,18 @@ export function checkTransfer(where: string, options: TransferOptions): void {
   if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
     throw invalidParameter("signal", signal, "pass an AbortSignal, or leave it out.");
   }
+  if (onProgress === undefined) return options;
+  const failed = new AbortController();
+  return {
+    signal: signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal]),
+    onProgress(progress) {
+      failed.signal.throwIfAborted();
+      try {
+        onProgress(progress);
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    },
+  };
 }

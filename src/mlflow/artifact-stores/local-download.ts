@@ -20,7 +20,7 @@ const MOST_LEVELS = 100;
 
 /** Where a listed path goes; it must be inside of the destination. */
 function localPathFor(destination: string, path: string): string {
-  checkListedPath(path);
+  checkListedPath(path, process.platform === "win32");
   const target = resolve(destination, ...path.split("/"));
   const inside = relative(destination, target);
   if (inside !== "" && inside !== ".." && !inside.startsWith(`..${sep}`)) return target;

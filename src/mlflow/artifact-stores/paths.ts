@@ -36,32 +36,46 @@ function* decodings(text: string): Generator<string> {
   yield "..";
 }
 
-function leadsOut(path: string): boolean {
-  if (path.startsWith("/") || /[\\\0]/.test(path) || /^[a-zA-Z]:/.test(path)) return true;
-  return path.split("/").some((segment) => segment === ".." || segment === ".");
+/** A single name: what is none cannot be what lies in a folder, on any machine. */
+function isName(segment: string): boolean {
+  return segment !== "" && segment !== "." && segment !== ".." && !segment.includes("\0");
 }
 
-/**
- * Checks a path that a store has named, before it becomes a path of this machine: relative, without
- * `.` and `..`, backslashes, drive letters and NUL, and still so however often it is decoded.
- * Throws MlflowError `UNSAFE_PATH`.
- */
-export function checkListedPath(path: unknown): asserts path is string {
-  const isSafe =
-    typeof path === "string" &&
-    path !== "" &&
-    !path.split("/").includes("") &&
-    ![...decodings(path)].some(leadsOut);
-  if (isSafe) return;
-  throw new MlflowError(
+function leadsOut(path: string, onWindows: boolean): boolean {
+  // Backslashes separate there, and a colon ends a drive's name or begins that of a hidden stream.
+  if (onWindows && /[\\:]/.test(path)) return true;
+  return !path.split("/").every(isName);
+}
+
+function unsafe(path: unknown): MlflowError {
+  return new MlflowError(
     "UNSAFE_PATH",
     `The artifact store names a file ${JSON.stringify(path)}, which could be written outside of the destination. Nothing was written for it; rename it in the store.`,
   );
 }
 
+/**
+ * Checks a path that a store has named, before it becomes a path of this machine: relative, without
+ * `.`, `..` and NUL, on Windows without backslashes and colons too, and still so however often it is
+ * decoded. Throws MlflowError `UNSAFE_PATH`.
+ */
+export function checkListedPath(path: unknown, onWindows: boolean): asserts path is string {
+  const isSafe =
+    typeof path === "string" && ![...decodings(path)].some((one) => leadsOut(one, onWindows));
+  if (!isSafe) throw unsafe(path);
+}
+
+/**
+ * Checks a name in a store's list of a folder: any that a file of that folder can have somewhere,
+ * whether or not it can have it on this machine. Throws MlflowError `UNSAFE_PATH`.
+ */
+export function checkListedName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || name.includes("/") || !isName(name)) throw unsafe(name);
+}
+
 /** Checks that a listed entry is directly below the folder whose list names it. Throws as above. */
 export function checkListedBelow(folder: string, path: string): void {
-  checkListedPath(path);
+  checkListedName(nameOf(path));
   if (parentOf(path) === folder) return;
   throw new MlflowError(
     "UNSAFE_PATH",

@@ -15,7 +15,7 @@ import {
   type ReadPosition,
   type TransferOptions,
 } from "./artifact-store.js";
-import { checkListedBelow, joinPath, nameOf, parentOf } from "./paths.js";
+import { checkListedName, joinPath, nameOf, parentOf } from "./paths.js";
 import { capabilitiesOf, ServerMultipart } from "./server-multipart.js";
 import { byteVariable, switchVariable } from "./settings.js";
 
@@ -75,7 +75,7 @@ export class ProxiedStore implements ArtifactStore {
     };
     const found = files.map((file) => {
       // The server names what it found relative to the folder; a list of its own would hold whole paths.
-      checkListedBelow("", file.path);
+      checkListedName(file.path);
       const entry = artifactFromMessage(file);
       return { ...entry, path: joinPath(path, entry.path) };
     });

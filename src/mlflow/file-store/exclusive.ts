@@ -1,4 +1,4 @@
-// One at a time: work on one thing in this process, and creation by name across processes.
+// One at a time across processes: creation by name.
 import { open, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isErrno, orMissing } from "./file-errors.js";
@@ -6,22 +6,6 @@ import { isErrno, orMissing } from "./file-errors.js";
 /** Milliseconds after which a lock counts as left behind by a process that died. */
 const ABANDONED_AFTER_MS = 10_000;
 const POLL_MS = 10;
-
-/** Runs work of the same key one after the other, in the order it was asked for. */
-export class Queues {
-  readonly #last = new Map<string, Promise<unknown>>();
-
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(key);
-    const own = before === undefined ? work() : before.then(work, work);
-    this.#last.set(key, own);
-    try {
-      return await own;
-    } finally {
-      if (this.#last.get(key) === own) this.#last.delete(key);
-    }
-  }
-}
 
 async function tryToLock(path: string): Promise<boolean> {
   try {

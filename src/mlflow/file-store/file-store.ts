@@ -41,7 +41,7 @@ function recordOf(messages: readonly spec.KeyValueMessage[] = []): Record<string
   return Object.fromEntries(messages.map(({ key, value }) => [key, value ?? ""]));
 }
 
-function searchableRun({ info = {}, data = {} }: spec.RunMessage): Searchable {
+function searchableRun({ info = {}, data = {}, inputs = {} }: spec.RunMessage): Searchable {
   const metrics = (data.metrics ?? []).map(({ key, value }) => [key, Number(value)]);
   const attributes = { ...info, tags: undefined } as unknown as Searchable["attributes"];
   return {
@@ -49,6 +49,11 @@ function searchableRun({ info = {}, data = {} }: spec.RunMessage): Searchable {
     params: recordOf(data.params),
     tags: recordOf(data.tags),
     attributes,
+    datasets: (inputs.dataset_inputs ?? []).map(({ dataset, tags }) => ({
+      name: dataset?.name,
+      digest: dataset?.digest,
+      context: tags?.find(({ key }) => key === "mlflow.data.context")?.value,
+    })),
   };
 }
 

@@ -10,9 +10,11 @@ export interface Searchable {
   readonly params: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
   readonly attributes: Readonly<Record<string, Value>>;
+  /** Of a run: name, digest and context of each dataset that it used. */
+  readonly datasets?: readonly Readonly<Record<string, Value>>[];
 }
 
-export type Entity = "metric" | "parameter" | "tag" | "attribute";
+export type Entity = "metric" | "parameter" | "tag" | "attribute" | "dataset";
 
 export interface Identifier {
   readonly entity: Entity;
@@ -30,6 +32,8 @@ export interface SearchSchema {
   readonly aliases: Readonly<Record<string, string>>;
 }
 
+const DATASET_KEYS: readonly string[] = ["name", "digest", "context"];
+
 export const RUN_SCHEMA: SearchSchema = {
   entities: {
     metric: "metric",
@@ -44,6 +48,8 @@ export const RUN_SCHEMA: SearchSchema = {
     attributes: "attribute",
     attr: "attribute",
     run: "attribute",
+    dataset: "dataset",
+    datasets: "dataset",
   },
   textAttributes: ["artifact_uri", "run_id", "run_name", "status", "user_id"],
   numericAttributes: ["start_time", "end_time"],
@@ -108,6 +114,11 @@ export function identifierOf(text: string, schema: SearchSchema): Identifier {
     throw refused(`Invalid entity type '${first}'. Valid values are ${valid}`);
   }
   const written = withoutQuotes(rest ?? first);
+  if (entity === "dataset" && !DATASET_KEYS.includes(written)) {
+    throw refused(
+      `Invalid dataset key '${written}' specified. Valid keys are ${DATASET_KEYS.join(", ")}`,
+    );
+  }
   if (entity !== "attribute") return { entity, key: written };
   const key = schema.aliases[written] ?? written;
   const valid = [...schema.textAttributes, ...schema.numericAttributes];
@@ -195,7 +206,7 @@ class FilterParser {
     const isNumeric = entity === "metric" || this.#schema.numericAttributes.includes(key);
     const valid = isNumeric
       ? NUMERIC_COMPARATORS
-      : entity === "attribute"
+      : entity === "attribute" || entity === "dataset"
         ? [...TEXT_COMPARATORS, "IN", "NOT IN"]
         : [...TEXT_COMPARATORS, "IS NULL", "IS NOT NULL"];
     if (!valid.includes(comparator)) {
@@ -205,7 +216,7 @@ class FilterParser {
 
   #value({ entity, key }: Identifier, comparator: string): Comparison["value"] {
     if (comparator.startsWith("IS ")) return "";
-    if (comparator.endsWith("IN")) return this.#list(key);
+    if (comparator.endsWith("IN")) return this.#list({ entity, key });
     const token = this.#tokens[this.#at];
     if (entity === "metric" || this.#schema.numericAttributes.includes(key)) {
       const number = this.#take("number");
@@ -219,9 +230,9 @@ class FilterParser {
     );
   }
 
-  #list(key: string): string[] {
+  #list({ entity, key }: Identifier): string[] {
     const { listAttributes } = this.#schema;
-    if (!listAttributes.includes(key)) {
+    if (entity !== "dataset" && !listAttributes.includes(key)) {
       throw refused(
         `Only ['${listAttributes.join("', '")}'] attributes support comparison with a list of quoted string values.`,
       );
@@ -255,6 +266,8 @@ function likePattern(pattern: string, flags: string): RegExp {
 }
 
 export function valueAt(item: Searchable, { entity, key }: Identifier): Value {
+  // Of those a run may have many: see below.
+  if (entity === "dataset") return undefined;
   const record = {
     metric: item.metrics,
     parameter: item.params,
@@ -262,6 +275,12 @@ export function valueAt(item: Searchable, { entity, key }: Identifier): Value {
     attribute: item.attributes,
   }[entity];
   return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+/** Every value that a comparison may hold for. */
+function valuesAt(item: Searchable, identifier: Identifier): readonly Value[] {
+  if (identifier.entity !== "dataset") return [valueAt(item, identifier)];
+  return (item.datasets ?? []).map((dataset) => dataset[identifier.key]);
 }
 
 function predicateOf(comparison: Comparison): (found: Value) => boolean {
@@ -302,7 +321,7 @@ export function filterOf(
   if (filter === undefined || filter.trim() === "") return () => true;
   const tests = new FilterParser(filter, schema).parse().map((comparison) => {
     const test = predicateOf(comparison);
-    return (item: Searchable) => test(valueAt(item, comparison));
+    return (item: Searchable) => valuesAt(item, comparison).some(test);
   });
   return (item) => tests.every((test) => test(item));
 }

@@ -4,8 +4,8 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MlflowError } from "../errors.js";
+import { Queues } from "../queues.js";
 import { joinUri } from "../stores.js";
-import { Queues } from "./exclusive.js";
 import { isErrno, orMissing } from "./file-errors.js";
 import { MetaCache, writeMeta } from "./meta-file.js";
 

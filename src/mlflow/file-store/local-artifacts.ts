@@ -48,6 +48,8 @@ export async function writeLocalArtifact(
         );
       }
     }
+    const { sizeBytes } = content;
+    onProgress?.({ path, transferredBytes: sizeBytes, totalBytes: sizeBytes });
     signal?.throwIfAborted();
     await rename(unfinished, target);
   } catch (error) {
@@ -55,8 +57,6 @@ export async function writeLocalArtifact(
     signal?.throwIfAborted();
     throw fileError(error, folder);
   }
-  const { sizeBytes } = content;
-  onProgress?.({ path, transferredBytes: sizeBytes, totalBytes: sizeBytes });
 }
 
 /** What lies directly below `path` in a run's artifacts, sorted; nothing when it is no folder. */

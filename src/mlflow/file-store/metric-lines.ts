@@ -127,12 +127,12 @@ function comparePoints(one: Point, other: Point): number {
   );
 }
 
-/** A metric's history: by timestamp, then step, then value, and each point once. */
+/**
+ * A metric's history: by timestamp, then step, then value. A point that was logged twice is there
+ * twice, as in Python's store of files; a server's database keeps it once.
+ */
 export function historyOf(points: readonly Point[]): Point[] {
-  return [...points].sort(comparePoints).filter((point, index, sorted) => {
-    const before = sorted[index - 1];
-    return before === undefined || formatLine(before) !== formatLine(point);
-  });
+  return [...points].sort(comparePoints);
 }
 
 function isLater(one: Point, other: Point): boolean {

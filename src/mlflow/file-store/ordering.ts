@@ -10,9 +10,12 @@ import {
 } from "./filter.js";
 import { refused } from "./messages.js";
 
-/** What runs can be ordered by: a run's name has no second spelling here. */
+/** What runs can be ordered by: not by their datasets, and a run's name has no second spelling here. */
 export const RUN_ORDER: SearchSchema = {
   ...RUN_SCHEMA,
+  entities: Object.fromEntries(
+    Object.entries(RUN_SCHEMA.entities).filter(([, entity]) => entity !== "dataset"),
+  ),
   aliases: { created: "start_time", Created: "start_time" },
 };
 /** Experiments are ordered by their attributes only. */

@@ -1,5 +1,6 @@
 // What every store promises of params, tags, metrics and batches: the server's own answers.
 import { describe, expect, it } from "vitest";
+import * as mlflow from "../../../src/mlflow/node.js";
 import * as spec from "../../../src/mlflow/spec.js";
 import {
   ask,
@@ -174,7 +175,7 @@ contract(() => {
       }
     });
 
-    it("have a history in the order of time, step and value, each point once", async () => {
+    it("have a history in the order of time, step and value", async () => {
       const { history } = await logged([
         [1, 5, 1],
         [2, 5, 1],
@@ -184,12 +185,15 @@ contract(() => {
         [2, 5, 1],
         [0.5, 5, 1],
       ]);
+      // A database has each point once; Python's store of files has what was logged.
+      const isFolder = !mlflow.getTrackingUri().startsWith("http");
       expect(await history()).toEqual([
         [9, 4, 1],
         [-1, 5, -2],
         [0.5, 5, 1],
         [1, 5, 1],
         [2, 5, 1],
+        ...(isFolder ? [[2, 5, 1]] : []),
         [3, 9, 0],
       ]);
     });

@@ -299,6 +299,65 @@ contract(() => {
       }
     });
 
+    it("compares the datasets that runs used", async () => {
+      const experiment_id = await newExperiment("datasets");
+      const label = new Map<string, string>();
+      const uses: Readonly<Record<string, readonly (readonly string[])[]>> = {
+        a: [["wine", "d1", "training"]],
+        b: [
+          ["wine", "d2", "evaluation"],
+          ["beer", "d3", "training"],
+        ],
+        c: [["Tea", "d4"]],
+        d: [],
+      };
+      for (const [name, datasets] of Object.entries(uses)) {
+        const run_id = await newRun({ experiment_id, run_name: name });
+        label.set(run_id, name);
+        await ask(spec.logInputs, {
+          run_id,
+          models: [],
+          datasets: datasets.map(([dataset = "", digest = "", context]) => ({
+            dataset: { name: dataset, digest, source_type: "local", source: "{}" },
+            tags: context === undefined ? [] : [{ key: "mlflow.data.context", value: context }],
+          })),
+        });
+      }
+      const search = async (filter: string) => {
+        const { runs = [] } = await ask(spec.searchRuns, {
+          experiment_ids: [experiment_id],
+          filter,
+        });
+        return runs.map(({ info }) => label.get(info?.run_id ?? "")).sort();
+      };
+      const found: Readonly<Record<string, string>> = {
+        "dataset.name = 'wine'": "ab",
+        "datasets.name = 'beer'": "b",
+        "dataset.digest = 'd2'": "b",
+        "dataset.context = 'training'": "ab",
+        "dataset.name = 'wine' AND dataset.context = 'training'": "ab",
+        "dataset.name != 'wine'": "bc",
+        "dataset.context != 'training'": "b",
+        "dataset.name LIKE 'w%'": "ab",
+        "dataset.name ILIKE 'tea'": "c",
+        "dataset.digest IN ('d1', 'd4')": "ac",
+        "dataset.`name` = 'none'": "",
+      };
+      for (const [filter, runs] of Object.entries(found)) {
+        expect([filter, (await search(filter)).join("")]).toEqual([filter, runs]);
+      }
+      for (const filter of [
+        "dataset.source = 'x'",
+        "dataset.name > 'a'",
+        "dataset.name = 3",
+        "dataset.name IS NULL",
+      ]) {
+        expect([filter, await codeOf(search(filter))]).toEqual([filter, INVALID]);
+      }
+      const request = { experiment_ids: [experiment_id], order_by: ["dataset.name"] };
+      expect(await codeOf(ask(spec.searchRuns, request))).toBe(INVALID);
+    });
+
     it("orders runs, those without a value last", async () => {
       const { search, tie } = await sixRuns();
       const orders: (readonly [string[], string])[] = [
