@@ -24,6 +24,13 @@ export interface Difference {
   readonly actual: unknown;
 }
 
+/** By what a part of a document is told apart; so that a difference shows in the part it is in. */
+function idOf(part: Json): string {
+  const { info, experimentId, modelId } = part as Readonly<Record<string, Json | undefined>>;
+  const { runId } = (info ?? {}) as { readonly runId?: string };
+  return String(runId ?? modelId ?? experimentId ?? "");
+}
+
 /** Lists whose order says nothing. */
 function sorted(told: Json, key = ""): Json {
   if (Array.isArray(told)) {
@@ -32,7 +39,7 @@ function sorted(told: Json, key = ""): Json {
       return items;
     }
     return items
-      .map((item) => [JSON.stringify(item), item] as const)
+      .map((item) => [`${idOf(item)} ${JSON.stringify(item)}`, item] as const)
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .map(([, item]) => item);
   }

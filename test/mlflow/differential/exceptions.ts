@@ -46,6 +46,18 @@ const UNLIKE: readonly Unlike[] = [
     },
   },
   {
+    why: "Python writes an artifact where a path leads that is not in its plain form, a server where it can. TypeScript refuses such paths.",
+    isOne: ({ values }, _before, { isFolder }) => {
+      const words = JSON.stringify(values);
+      return words.includes("a//b.txt") || (isFolder && /a#b\.txt|x\/\.\.\/y\.txt/.test(words));
+    },
+  },
+  {
+    why: "Python's folder has tags of any length of name that its files can have. TypeScript's has those of a server.",
+    isOne: ({ values }, _before, { isFolder }) =>
+      isFolder && JSON.stringify(values).includes("k".repeat(251)),
+  },
+  {
     why: "A run that is ended with a status that is no end stays open, and has an end. TypeScript refuses it.",
     isOne: ({ call, values }) =>
       call === "setTerminated" && /^(RUNNING|SCHEDULED)$/.test(String(values.status)),
@@ -141,13 +153,24 @@ interface OtherwiseCalled {
 const MISSING = "RESOURCE_DOES_NOT_EXIST";
 const INVALID = "INVALID_PARAMETER_VALUE";
 const UNSAID = "INTERNAL_ERROR";
+/** In place of Python's code: its connection broke on the status, whatever came with it. */
+const UNREAD = "unread";
 /** In place of a code: the call was carried out. */
 const ANSWERED = "";
 
 const OTHERWISE_CALLED: readonly OtherwiseCalled[] = [
   {
     why: "What can be seen to be wrong TypeScript refuses before anything is sent, so it is what it says where a step is wrong in two ways, or where a store breaks on it.",
-    isOne: ({ isWrong }, typescript) => isWrong && typescript === INVALID,
+    isOne: ({ isWrong }, typescript, python) =>
+      isWrong && typescript === INVALID && python !== ANSWERED,
+  },
+  {
+    why: "Nothing is found of a name that nothing can have, and nothing removed, where a store does not look at the name. TypeScript refuses it.",
+    isOne: ({ call, isWrong }, typescript, python) =>
+      isWrong &&
+      /^(getMetricHistory|delete\w*Tag)$/.test(call) &&
+      typescript === INVALID &&
+      python === ANSWERED,
   },
   {
     why: "What Python's own code refuses has often no code, which reads as an internal error.",
@@ -157,11 +180,8 @@ const OTHERWISE_CALLED: readonly OtherwiseCalled[] = [
       python === UNSAID,
   },
   {
-    why: "TypeScript looks up what it is to copy or to download, where a store breaks on what is not there.",
-    isOne: ({ call }, typescript, python) =>
-      /^(registerModel|downloadArtifacts|load(Text|Dict))$/.test(call) &&
-      typescript === MISSING &&
-      python === UNSAID,
+    why: "Python gives up on an answer of status 500 without reading what the server says. TypeScript reads it, or has looked up before what it is to read.",
+    isOne: (_step, typescript, python) => typescript !== ANSWERED && python === UNREAD,
   },
   {
     why: "Python breaks on the artifacts of a run that has none, on a server before MLflow 3.",
@@ -170,7 +190,7 @@ const OTHERWISE_CALLED: readonly OtherwiseCalled[] = [
       call === "downloadArtifacts" &&
       values.path === "" &&
       typescript === ANSWERED &&
-      python === UNSAID,
+      python === UNREAD,
   },
   {
     why: "Python asks for a logged model before it changes it, and calls one that is missing a wrong parameter.",
@@ -205,7 +225,9 @@ export function areMeantToDiffer(
   python: Outcome,
   store: StoreKind,
 ): boolean {
-  const [one, other] = [typescript.error ?? ANSWERED, python.error ?? ANSWERED];
+  const isUnread = python.message?.includes("too many 500 error responses") === true;
+  const one = typescript.error ?? ANSWERED;
+  const other = isUnread ? UNREAD : (python.error ?? ANSWERED);
   return OTHERWISE_CALLED.some(({ isOne }) => isOne(step, one, other, store));
 }
 

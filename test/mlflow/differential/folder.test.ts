@@ -19,6 +19,6 @@ describe.runIf(requiresMlflow())("TypeScript and Python in a folder", () => {
       };
     },
     store: { major: 3, isFolder: true },
-    workflows: 8,
+    workflows: 10,
   });
 });

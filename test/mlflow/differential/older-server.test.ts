@@ -10,6 +10,6 @@ describe.runIf(requiresMlflow())("TypeScript and Python on a server of MLflow 2"
     python: () => prepareOlderPython(inject("pythonPath") as string),
     place: (python) => startMlflowServer(python),
     store: { major: 2, isFolder: false },
-    workflows: 10,
+    workflows: 16,
   });
 });

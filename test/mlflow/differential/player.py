@@ -546,7 +546,7 @@ def read_all(place, runsWithFiles, hasLoggedModels):
                 lambda token: client.search_logged_models(ids, max_results=50, page_token=token)
             )
         ]
-        if hasLoggedModels
+        if hasLoggedModels and ids
         else [],
     }
 

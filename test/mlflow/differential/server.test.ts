@@ -8,6 +8,6 @@ describe.runIf(requiresMlflow())("TypeScript and Python on a server of MLflow 3"
     python: async () => inject("pythonPath") as string,
     place: async () => ({ uri: inject("mlflowServerUri") as string }),
     store: { major: 3, isFolder: false },
-    workflows: 12,
+    workflows: 14,
   });
 });

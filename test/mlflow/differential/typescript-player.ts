@@ -172,7 +172,8 @@ async function readAll({ client }: Stage, { place, runsWithFiles, hasLoggedModel
     const model = modelOf(await client.getRegisteredModel(found.name));
     models.push({ ...model, asFound: modelOf(found), versions: versions.map(versionOf) });
   }
-  const loggedModels = hasLoggedModels
+  const searches = hasLoggedModels && ids.length > 0;
+  const loggedModels = searches
     ? await allOf((pageToken) => client.searchLoggedModels(ids, { pageToken }))
     : [];
   return { experiments, runs, models, loggedModels };
