@@ -1,7 +1,7 @@
 // Decides, prices and books one operation around its call.
 import type { Span } from "@opentelemetry/api";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
-import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration, Logger } from "./configuration.js";
@@ -142,9 +142,9 @@ export class Governor {
   }
 
   /** Moves the ledger's clock to now; reading the day's usage needs it too. */
-  tick(): void {
+  tick(nowMs = Date.now()): void {
     try {
-      this.engine.tick(Date.now());
+      this.engine.tick(nowMs);
     } catch (error) {
       // The host's clock leapt: what follows is booked to the last day known.
       this.contain(error);
@@ -163,7 +163,8 @@ export class Governor {
    * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
-    this.tick();
+    const startMs = Date.now();
+    this.tick(startMs);
     const engine = this.engine;
     const operationId = engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
@@ -185,14 +186,15 @@ export class Governor {
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = this.runs.onNode(
-      node,
-      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
-      (alive) => {
-        node = alive;
-        return engine.reserve(alive, operationId, meter, quantity);
-      },
-    );
+    let held: number | Refusal;
+    try {
+      held = engine.reserve(node, operationId, meter, quantity);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      // It was folded to make room; what takes its place is asked.
+      node = run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes);
+      held = engine.reserve(node, operationId, meter, quantity);
+    }
     if (typeof held !== "number") {
       const refusal = this.limits.refusal(held, operation.name, this.runs.ownerOf(run));
       if (refusal !== undefined) {
@@ -205,8 +207,9 @@ export class Governor {
       const warning = this.#warning(operation, run);
       if (warning !== undefined) decisions = [...warningsIn(decisions), warning];
     }
-    const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
-    this.#tellHook(operation, payer, decisions);
+    const ticket = typeof held === "number" ? held : undefined;
+    const reserved = ticket === undefined ? 0n : engine.lastReserved();
+    if (decisions !== ALL_ALLOWED) this.#tellHook(operation, payer, decisions);
     return {
       operation,
       attributes: payer,
@@ -215,10 +218,10 @@ export class Governor {
       quantity,
       run,
       node,
-      ticket: typeof held === "number" ? held : undefined,
+      ticket,
       reserved,
       decisions,
-      startMs: Date.now(),
+      startMs,
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
     };
@@ -304,7 +307,7 @@ export class Governor {
     decisions: readonly Decision[],
   ): void {
     const hook = this.configuration.onDecision;
-    if (hook === undefined || decisions === ALL_ALLOWED) return;
+    if (hook === undefined) return;
     for (const decision of decisions) {
       const { reasonCode = "", policy = "", reason = "" } = decision;
       const owner = runId === undefined ? {} : { runId };
