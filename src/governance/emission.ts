@@ -1,6 +1,6 @@
 // Tells what was decided and what it cost: spans of runs and operations, and the records of the audit trail.
 import type { Attributes } from "@opentelemetry/api";
-import type { Engine, RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
 import { openAuditTrail } from "../telemetry/audit/open.js";
 import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
 import type { Thinning } from "../telemetry/sampling-state.js";
@@ -64,6 +64,7 @@ export class Emission {
   readonly #runs: RunBook;
   readonly #spans: SpanEmitter;
   readonly #audit: AuditTrail | undefined;
+  readonly #thinnings = new Map<number, Thinning | undefined>();
   /** What is told of the usual operations of runs that are open. */
   readonly #shapes = new Map<RunState, Map<number, KnownShape>>();
 
@@ -196,7 +197,17 @@ export class Emission {
     });
   }
 
+  /** Found out once for what is plainly sampled, as the rates of an adapter never change. */
   #thinningOf(operationId: number, flags: number): Thinning | undefined {
+    if (flags !== FLAGS.sampled) return this.#newThinning(operationId, flags);
+    const known = this.#thinnings.get(operationId);
+    if (known !== undefined || this.#thinnings.has(operationId)) return known;
+    const found = this.#newThinning(operationId, flags);
+    this.#thinnings.set(operationId, found);
+    return found;
+  }
+
+  #newThinning(operationId: number, flags: number): Thinning | undefined {
     if (this.#engine.sampleWeight(operationId, flags) === 1) return undefined;
     const { threshold = "0", weight } = this.#engine.sampling(operationId);
     return { threshold, weight };
