@@ -178,9 +178,9 @@ export class Governor {
   }
 
   /** Moves the ledger's clock to now; reading the day's usage needs it too. */
-  tick(): void {
+  tick(nowMs = Date.now()): void {
     try {
-      this.engine.tick(Date.now());
+      this.engine.tick(nowMs);
     } catch (error) {
       // The host's clock leapt: what follows is booked to the last day known.
       this.contain(error);
@@ -199,7 +199,8 @@ export class Governor {
    * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
-    this.tick();
+    const startMs = Date.now();
+    this.tick(startMs);
     const engine = this.engine;
     const operationId = engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
@@ -221,14 +222,15 @@ export class Governor {
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = this.runs.onNode(
-      node,
-      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
-      (alive) => {
-        node = alive;
-        return this.#reserve(alive, operationId, meter, quantity);
-      },
-    );
+    let held: number | Refusal;
+    try {
+      held = this.#reserve(node, operationId, meter, quantity);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      // It was folded to make room; what takes its place is asked.
+      node = run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes);
+      held = this.#reserve(node, operationId, meter, quantity);
+    }
     if (typeof held !== "number") {
       const refusal = this.limits.refusal(held, operation.name, this.runs.ownerOf(run));
       if (refusal !== undefined) {
@@ -241,8 +243,9 @@ export class Governor {
       const warning = this.#warning(operation, run);
       if (warning !== undefined) decisions = [...warningsIn(decisions), warning];
     }
-    const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
-    this.#tellHook(operation, payer, decisions);
+    const ticket = typeof held === "number" ? held : undefined;
+    const reserved = ticket === undefined ? 0n : engine.lastReserved();
+    if (decisions !== ALL_ALLOWED) this.#tellHook(operation, payer, decisions);
     return {
       operation,
       attributes: payer,
@@ -251,10 +254,10 @@ export class Governor {
       quantity,
       run,
       node,
-      ticket: typeof held === "number" ? held : undefined,
+      ticket,
       reserved,
       decisions,
-      startMs: Date.now(),
+      startMs,
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
       costContext: currentCostContext(),
@@ -362,7 +365,7 @@ export class Governor {
     decisions: readonly Decision[],
   ): void {
     const hook = this.configuration.onDecision;
-    if (hook === undefined || decisions === ALL_ALLOWED) return;
+    if (hook === undefined) return;
     for (const decision of decisions) {
       const { reasonCode = "", policy = "", reason = "" } = decision;
       const owner = runId === undefined ? {} : { runId };
