@@ -2,7 +2,8 @@
 import type { Engine } from "../engine/index.js";
 import type { ArtifactUsage } from "./artifact-usage.js";
 import type { CallSpans } from "./call-spans.js";
-import { type MlflowCostSummary, type SummaryNames, toCostSummary } from "./summary.js";
+import { type MlflowCostSummary, toCostSummary } from "./summary.js";
+import type { SummaryNames } from "./totals.js";
 
 /** What is seen of operations beside the ledger. */
 export interface ObservedUsage {

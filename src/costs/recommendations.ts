@@ -1,7 +1,7 @@
 // What would cost less, by how much, and why: made from what a ledger counted, when it is asked for.
 import { attoToUsd, UNATTRIBUTED } from "../engine/index.js";
 import type { ArtifactUsage, FileSums } from "./artifact-usage.js";
-import type { LedgerTotals } from "./summary.js";
+import type { LedgerTotals } from "./totals.js";
 
 export type RecommendationKind =
   | "batch_single_calls"

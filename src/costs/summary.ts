@@ -1,13 +1,8 @@
 // The cost summary a person or program reads, made from the engine's exact totals.
-import {
-  attoToUsd,
-  type EngineSummary,
-  type OperationTotal,
-  type RunTotal,
-  UNATTRIBUTED,
-} from "../engine/index.js";
+import { attoToUsd, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
 import type { ArtifactUsage } from "./artifact-usage.js";
 import { type Recommendation, recommend } from "./recommendations.js";
+import type { LedgerTotals, SummaryNames } from "./totals.js";
 
 /** How one type of operation was used. Latencies in ms, at most 12.5 % too high; absent when none was measured. */
 export interface OperationUsage {
@@ -99,43 +94,6 @@ export interface MlflowCostSummary extends CostBreakdowns<CostRecord> {
   readonly recommendations: readonly Recommendation[];
   /** Operations that were booked although there was no room for their run or payer: under `"(overflow)"`. */
   readonly overflowedOperations: number;
-}
-
-/** One type of operation as a ledger counts it. */
-export type OperationSums = Pick<
-  OperationTotal,
-  "class" | "count" | "errors" | "items" | "cost" | "latency"
-> & {
-  /** Milliseconds between the start of the first call and the end of the last, where they were timed. */
-  readonly spanMs?: number | undefined;
-};
-
-/** What a summary is made of: amounts in atto-USD, each record of which sums to `total`. */
-export type LedgerTotals = Pick<
-  EngineSummary,
-  | "total"
-  | "operationCount"
-  | "errorCount"
-  | "byRun"
-  | "byExperiment"
-  | "byTeam"
-  | "byProject"
-  | "byCustomer"
-  | "byEnvironment"
-  | "byCostCenter"
-  | "byModel"
-  | "byOperationType"
-  | "byMeter"
-  | "runs"
-  | "meters"
-  | "unpriced"
-  | "overflowed"
-> & { readonly operations: Readonly<Record<string, OperationSums>> };
-
-/** What only the host knows: names for the ids that the ledger is kept by. */
-export interface SummaryNames {
-  experimentName(experimentId: string): string | undefined;
-  runName(runId: string): string | undefined;
 }
 
 const STORAGE = "storage.";

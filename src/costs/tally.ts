@@ -4,7 +4,7 @@ import { bucketOf, LATENCY_BITS, LATENCY_UNITS, percentiles } from "../engine/hi
 import { FLAGS, type MeterTotal, OVERFLOW, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
 import type { Settlement } from "../governance/settlement.js";
 import { ArtifactUsage } from "./artifact-usage.js";
-import type { LedgerTotals, OperationSums, SummaryNames } from "./summary.js";
+import type { LedgerTotals, OperationSums, SummaryNames } from "./totals.js";
 
 /** Names that one dimension, and runs that one tally, keeps apart; what comes after is under `(overflow)`. */
 export const TALLY_CAPACITY = 65_536;

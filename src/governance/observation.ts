@@ -3,7 +3,7 @@ import { ArtifactUsage } from "../costs/artifact-usage.js";
 import { CallSpans } from "../costs/call-spans.js";
 import type { MlflowCostContext } from "../costs/context.js";
 import type { StorageBackendMap } from "../costs/storage-backend.js";
-import type { SummaryNames } from "../costs/summary.js";
+import type { SummaryNames } from "../costs/totals.js";
 import type { Engine } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
@@ -17,6 +17,8 @@ export interface ObservedCall {
   readonly operation: Operation;
   readonly operationId: number;
   readonly attributes: GovernanceAttributes;
+  /** Bytes that it has kept. */
+  readonly quantity: number;
   /** Innermost cost context that it began in. */
   readonly costContext: MlflowCostContext | undefined;
   /** Milliseconds since 1970, and the monotonic clock at the same instant. */
@@ -91,6 +93,7 @@ export class Observation {
       attributes: run?.attributes ?? call.attributes,
       run: run?.started,
       storageBackends: this.#storageBackends,
+      sizeBytes: call.quantity,
       cost,
       flags,
       failed,

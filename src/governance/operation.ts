@@ -22,7 +22,6 @@ export interface Upload {
   readonly artifactUri: string;
   /** Below the artifacts of its run or model; absent where only the URI is known. */
   readonly artifactPath?: string | undefined;
-  /** Absent for bytes that nobody knows beforehand: they are told as they go by. */
   readonly sizeBytes?: number | undefined;
 }
 
@@ -40,7 +39,7 @@ export interface Operation {
   readonly modelStage?: string | undefined;
   /** What a model version is made of: a URI, `models:/<id>` for a logged model. */
   readonly modelSource?: string | undefined;
-  /** Bytes kept, and where. */
+  /** Bytes kept, and where; bytes that nobody knows beforehand are told as they go by. */
   readonly upload?: Upload | undefined;
   /** What only policies ask for; absent for operations that have nothing of it. */
   readonly details?: OperationDetails | undefined;

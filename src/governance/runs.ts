@@ -1,6 +1,6 @@
 // What is known of runs, experiments and scopes, and the nodes of the ledger that stand for them.
 import type { Span } from "@opentelemetry/api";
-import type { SummaryNames } from "../costs/summary.js";
+import type { SummaryNames } from "../costs/totals.js";
 import { type Engine, EngineError, type EngineErrorCode, type RunStatus } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { CallOwner } from "./limits.js";

@@ -1,6 +1,6 @@
 // What became of one operation, for all who keep an account of their own: cost contexts, metrics, advice.
 import { type StorageBackendMap, storageBackend, storageMeter } from "../costs/storage-backend.js";
-import type { SummaryNames } from "../costs/summary.js";
+import type { SummaryNames } from "../costs/totals.js";
 import { type EngineOperation, usdToAtto } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
@@ -40,11 +40,13 @@ export interface SettlementObserver {
 /** What a settlement is made of; bytes and experiment are found in its operation. */
 type Settled = Omit<Settlement, "experimentId" | "storage"> & {
   readonly storageBackends: StorageBackendMap;
+  /** Bytes that were kept, all told. */
+  readonly sizeBytes: number;
 };
 
 /** Tells what an operation's bytes cost apart from its call, and which experiment it belongs to. */
 export function settlementOf(settled: Settled): Settlement {
-  const { operation, entry, run, outcome, cost, storageBackends } = settled;
+  const { operation, entry, run, outcome, cost, storageBackends, sizeBytes } = settled;
   const { upload } = operation;
   // Only bytes have to be told apart from their call.
   const ofCall =
@@ -54,7 +56,7 @@ export function settlementOf(settled: Settled): Settlement {
     experimentId: run?.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
     storage: upload && {
       meter: storageMeter(storageBackend(upload.artifactUri, storageBackends)),
-      sizeBytes: upload.sizeBytes ?? 0,
+      sizeBytes,
       cost: settled.failed ? 0n : cost - ofCall,
     },
   };

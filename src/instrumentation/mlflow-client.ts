@@ -219,17 +219,8 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
     }
     throw prepared;
   }
-  return settleAround(governor, prepared, proceed);
-}
-
-/** Makes the call that was let in, and settles it. */
-async function settleAround(
-  governor: Governor,
-  prepared: Prepared,
-  proceed: Proceed,
-): Promise<unknown> {
   // While the bytes are on their way, so that it takes no time of its own.
-  const digest = prepared.call.upload?.digest?.();
+  const digest = prepared.call.upload?.digest?.().catch(() => undefined);
   let reply: unknown;
   try {
     reply = await proceed(prepared.call);
@@ -240,7 +231,7 @@ async function settleAround(
     });
     throw error;
   }
-  const contentDigest = digest && (await digest.catch(() => undefined));
+  const contentDigest = digest && (await digest);
   contained(governor, () => {
     const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
     if (outcome === undefined) {

@@ -183,6 +183,53 @@ describe("a cost context", () => {
     }
   });
 
+  it("counts what was logged in it and sent in the background, each context its own", async () => {
+    const trackingUri = join(await temporaryFolder(), "mlruns");
+    const adapter = instrumentMlflow({ team: "a", project: "p", trackingUri });
+    await adapter.trackMlflowRun({ experimentName: "e" }, () => {});
+    mlflow.enableAsyncLogging({ bufferSeconds: 0.01 });
+    try {
+      const work = (name: string, metrics: number) =>
+        createMlflowCostContext(name, async (context) => {
+          await adapter.trackMlflowRun({ experimentName: "e", customerId: name }, async () => {
+            for (let step = 0; step < metrics; step++) await mlflow.logMetric("loss", 1, step);
+          });
+          return context.getSummary();
+        });
+      const [small, large] = await Promise.all([work("small", 10), work("large", 2500)]);
+      expect(small.operations.log_batch?.items).toBe(10);
+      expect(large.operations.log_batch?.items).toBe(2500);
+      expect(Object.keys(small.costByCustomer)).toEqual(["small"]);
+      expect(Object.keys(large.costByCustomer)).toEqual(["large"]);
+    } finally {
+      mlflow.enableAsyncLogging(false);
+    }
+  });
+
+  it("lasts for the block of a run and beyond, blocks inside each other", async () => {
+    const trackingUri = join(await temporaryFolder(), "mlruns");
+    const adapter = instrumentMlflow({ team: "a", project: "p", trackingUri });
+    const branch = async (metrics: number) => {
+      await null;
+      await using outer = createMlflowCostContext("outer");
+      await using run = await adapter.trackMlflowRun({ experimentName: "e" });
+      await using inner = createMlflowCostContext("inner");
+      for (let made = 0; made < metrics; made++) await mlflow.logMetric("m", made);
+      inner.end();
+      await mlflow.setTag("after", "inner");
+      return [run.info.runId, outer, inner] as const;
+    };
+    await adapter.trackMlflowRun({ experimentName: "e" }, () => {});
+    for (const [index, branches] of (await Promise.all([branch(1), branch(4)])).entries()) {
+      const [runId, outer, inner] = branches;
+      const metrics = index === 0 ? 1 : 4;
+      expect(inner.getSummary().operationCount).toBe(metrics);
+      expect(outer.getSummary().operationCount).toBe(metrics + 2);
+      expect(outer.getSummary().operations.update_run?.count).toBe(1);
+      expect(Object.keys(inner.getSummary().costByRun)).toEqual([runId]);
+    }
+  });
+
   it.each([
     ["a name that is none", () => createMlflowCostContext("")],
     ["a callback that is none", () => createMlflowCostContext("x", 5 as never)],
