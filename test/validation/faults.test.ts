@@ -233,6 +233,25 @@ describe("an artifact store that", () => {
     expect(server.requests.map(({ path }) => path)).toContain("/api/2.0/mlflow/runs/delete");
   });
 
+  it("has what others have left: it stays", async () => {
+    configured();
+    const server = await mlflowLike(PROXIED, ({ method, path }) => {
+      if (!path.includes("/mlflow-artifacts/") || method !== "GET") return undefined;
+      // The same experiment id, from a database that is no more.
+      const files = [
+        { path: "fedcba98765432100123456789abcdef", is_dir: true },
+        { path: "probe.txt", is_dir: false, file_size: 5 },
+      ];
+      return { status: 200, body: path.endsWith(".txt") ? "stale" : JSON.stringify({ files }) };
+    });
+    await validateSetup({ trackingUri: server.uri, checkGovernance: false });
+    const removed = server.requests
+      .filter(({ method, path }) => method === "DELETE" && path.includes("/mlflow-artifacts/"))
+      .map(({ path }) => path.replace(/^.*\/artifacts\/(?=7)/, ""));
+    expect(removed).toContain("7/0123456789abcdef0123456789abcdef/artifacts/probe.txt");
+    expect(removed.every((path) => path.startsWith("7/0123456789abcdef"))).toBe(true);
+  });
+
   it("is not tried where nothing may be made", async () => {
     configured();
     const { uri } = await mlflowLike(PROXIED, ({ path }) =>

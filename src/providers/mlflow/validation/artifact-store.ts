@@ -3,6 +3,7 @@ import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  listPlace,
   readBytes,
   removePlace,
   resolveArtifactUri,
@@ -64,7 +65,6 @@ class Probe {
   readonly #client: MlflowClient;
   readonly #found: Found;
   #experimentId: string | undefined;
-  #experimentUri = "";
   #runId: string | undefined;
   #bytes: "none" | "perhaps" | "written" = "none";
   artifactUri = "";
@@ -80,8 +80,6 @@ class Probe {
       this.#experimentId = await this.#client.createExperiment(this.name, {
         tags: { "mlflow.note.content": "Made by genops validate, which deletes it again." },
       });
-      const experiment = await this.#client.getExperiment(this.#experimentId);
-      this.#experimentUri = experiment.artifactLocation;
       const { info } = await this.#client.createRun(this.#experimentId);
       this.#runId = info.runId;
       this.artifactUri = info.artifactUri;
@@ -147,7 +145,7 @@ class Probe {
       if (this.#bytes === "perhaps") await removeFile().catch(() => undefined);
       else
         await attempt(`the artifact ${withoutCredentials(this.artifactUri)}/${FILE}`, removeFile);
-      await this.#removeFolder();
+      await this.#removeFolders();
     }
     if (runId !== undefined) {
       await client.setTerminated(runId).catch(() => undefined);
@@ -167,17 +165,28 @@ class Probe {
     });
   }
 
-  /** The experiment's own empty folder, where it has one of its own. */
-  async #removeFolder(): Promise<void> {
-    const last = this.#experimentUri.replace(/\/+$/, "").split("/").at(-1);
-    if (last !== this.#experimentId) return;
+  /**
+   * The run's own folder, and the experiment's where nothing is left in it: ids of experiments begin anew
+   * with each database, so that somebody's artifacts of long ago may lie there. Ids of runs never do.
+   */
+  async #removeFolders(): Promise<void> {
+    const context = this.#client.artifactContext;
+    // In a folder store they are parts of the experiment, which is deleted as a whole.
+    if (locateStore(context.store.uri).kind === "files") return;
+    const [, runFolder = "", experimentFolder = ""] =
+      /^((.*)\/[^/]+)\/artifacts\/*$/.exec(this.artifactUri) ?? [];
+    if (!runFolder.endsWith(`/${this.#runId}`)) return;
     try {
-      const context = this.#client.artifactContext;
-      // In a folder store it is the experiment's own folder, which is deleted as a whole.
-      if (locateStore(context.store.uri).kind === "files") return;
-      await removePlace(await resolveArtifactUri(this.#experimentUri, context));
+      await removePlace(await resolveArtifactUri(runFolder, context));
     } catch {
       // Most stores have no empty folders.
+    }
+    if (!experimentFolder.endsWith(`/${this.#experimentId}`)) return;
+    try {
+      const place = await resolveArtifactUri(experimentFolder, context);
+      if ((await listPlace(place, place.path)).length === 0) await removePlace(place);
+    } catch {
+      // Nor do they keep those of experiments.
     }
   }
 

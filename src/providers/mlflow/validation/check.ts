@@ -34,8 +34,8 @@ export interface Setup {
 
 /** What the server is told of itself: patient enough for a check, and no more. */
 export function hasty(connection: ConnectionOptions, { timeoutMs }: Setup): ConnectionOptions {
-  // A little less than the check has, so that the more telling error comes first.
-  return { ...connection, maxRetries: 1, timeoutSeconds: (0.8 * timeoutMs) / 1000 };
+  // Less than the check has, so that the more telling error comes first.
+  return { ...connection, maxRetries: 1, timeoutSeconds: (0.6 * timeoutMs) / 1000 };
 }
 
 export type Found = (issue: Omit<ValidationIssue, "area" | "check">) => void;

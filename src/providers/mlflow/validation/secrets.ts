@@ -4,8 +4,9 @@
 const SECRET_VARIABLE =
   /(PASSWORD|PASSWD|SECRET|TOKEN|ACCESS_KEY|ACCOUNT_KEY|API_KEY|SAS|CONNECTION_STRING|CREDENTIALS?|OTLP(_TRACES|_METRICS|_LOGS)?_HEADERS)$/i;
 
-/** A password of one or two letters is in every other word. */
+/** A password of one or two letters is in every other word, and a header of a few is a number or a name. */
 const SHORTEST = 3;
+const SHORTEST_HEADER = 6;
 
 const HIDDEN = "(hidden)";
 
@@ -28,7 +29,10 @@ function secretsOf(name: string, value: string): string[] {
   if (!/HEADERS$/i.test(name)) return [value];
   const values = value.split(",").map((pair) => pair.slice(pair.indexOf("=") + 1).trim());
   // `Bearer abc`: the scheme is none.
-  return values.flatMap((one) => [one, decoded(one)]).map((one) => one.replace(/^\w+ /, ""));
+  return values
+    .flatMap((one) => [one, decoded(one)])
+    .map((one) => one.replace(/^\w+ /, ""))
+    .filter((one) => one.length >= SHORTEST_HEADER);
 }
 
 /** A function that hides every secret of the environment, and of `uris`, in a text. */

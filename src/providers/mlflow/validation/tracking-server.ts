@@ -24,7 +24,8 @@ async function versionOf(uri: string, setup: Setup, signal: AbortSignal) {
   if (location.kind !== "rest") return undefined;
   const server = new RestStore(location, hasty(connectionTo(uri), setup));
   try {
-    const answer = await server.fetchOnce("/version", { signal });
+    const brief = AbortSignal.any([signal, AbortSignal.timeout(setup.timeoutMs / 4)]);
+    const answer = await server.fetchOnce("/version", { signal: brief });
     const text = (await answer.text()).trim();
     return answer.status === 200 ? /^\d+\.\d+\.\d+\w*$/.exec(text)?.[0] : undefined;
   } catch {
