@@ -19,7 +19,7 @@ export function foundMessages(
   const messages: string[] = [];
   if (left.length > 0) {
     messages.push(
-      `an earlier process of this ledger was stopped in the middle of its work; up to ${attoToUsd(uncertain)} USD of today may or may not have been spent, and counts as spent (genops budget list)`,
+      `an earlier process of this ledger was stopped in the middle of its work; up to ${attoToUsd(uncertain)} USD of today may or may not have been spent, and counts as spent`,
     );
   }
   if (damaged > 0) {

@@ -2,6 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { usdToAtto } from "../../../src/engine/index.js";
+import { DAY_KEY } from "../../../src/governance/journal/accumulator.js";
+import { parseJournal } from "../../../src/governance/journal/format.js";
 import { LedgerProgram, PRICE, type ProgramOptions } from "./ledger-program.js";
 import { MemoryDisk, type MemorySystem } from "./memory-system.js";
 
@@ -39,6 +41,19 @@ function check(program: LedgerProgram, account: Account): void {
     expect(ofBudget <= made + account.deaths * SLICE, `no more of ${name}`).toBe(true);
   }
   expect(acknowledged <= LIMIT, "the budget that blocks is never exceeded").toBe(true);
+}
+
+/** Of one program that is gone: what its own file says holds for what it alone was told. */
+function checkFile(disk: MemoryDisk, { system }: LedgerProgram, acknowledged: bigint): void {
+  const entry = [...disk.files].find(([path]) => path.startsWith(`/ledger/${system.processName}-`));
+  const amounts = parseJournal(entry?.[1].written ?? new Uint8Array()).records.flatMap((record) =>
+    record.kind === "opened" ? [] : record.amounts,
+  );
+  const last = amounts.findLast(({ of }) => of === DAY_KEY);
+  const { spent, upTo } = last ?? { spent: 0n, upTo: 0n };
+  expect(upTo >= acknowledged * PRICE, "no less than was acknowledged by one").toBe(true);
+  expect(spent <= acknowledged * PRICE, "no more than was acknowledged by one").toBe(true);
+  expect(upTo - spent <= SLICE, "a slice uncertain of one").toBe(true);
 }
 
 type Command =
@@ -94,7 +109,10 @@ async function play(commands: readonly Command[]): Promise<void> {
   const disk = new MemoryDisk();
   const account = new Account();
   const programs: LedgerProgram[] = [];
+  /** Acknowledged by each program that runs. */
+  const own = [0n, 0n];
   const start = (index: number) => {
+    own[index] = 0n;
     programs[index] = new LedgerProgram(disk, options);
   };
   start(0);
@@ -107,8 +125,6 @@ async function play(commands: readonly Command[]): Promise<void> {
   for (const each of commands) {
     if (each.kind === "powerCut") {
       disk.cutPower();
-      bury(0);
-      bury(1);
     } else if (each.kind === "die") {
       at(each.program).system.stepsToLive = each.steps;
       at(each.program).system.tornShare = each.torn;
@@ -121,6 +137,7 @@ async function play(commands: readonly Command[]): Promise<void> {
         if (call === undefined) continue;
         spending.end(call);
         account.acknowledged++;
+        own[each.program] = (own[each.program] ?? 0n) + 1n;
         expect(spending.status.state).toBe("active");
       }
     } else if (each.kind === "background") {
@@ -136,7 +153,9 @@ async function play(commands: readonly Command[]): Promise<void> {
         start(each.program);
       }
     }
-    for (const index of [0, 1]) if (at(index).system.isDead) bury(index);
+    const dead = [0, 1].filter((index) => at(index).system.isDead);
+    for (const index of dead) checkFile(disk, at(index), own[index] as bigint);
+    for (const index of dead) bury(index);
   }
   // Whatever is left of the budget is spent, by both in turns.
   for (const index of [0, 1]) at(index).system.stepsToLive = undefined;
@@ -194,6 +213,25 @@ describe("programs that die", () => {
         new LedgerProgram(disk, { ...options, prepare }).system.die();
       }
       check(new LedgerProgram(disk, options), account);
+    }
+  });
+
+  it("rely on no slice that is still on its way to the disk", async () => {
+    for (let more = 0; more < 12; more++) {
+      const disk = new MemoryDisk();
+      const account = new Account();
+      const dying = new LedgerProgram(disk, { slice: 20n * PRICE });
+      // Slices grow while they are used up fast: one of several calls is on its way after some.
+      for (let call = 0; call < 40 && dying.system.waiting === 0; call++) {
+        if (dying.spend()) account.acknowledged++;
+        await nextTurn();
+      }
+      expect(dying.system.waiting).toBe(1);
+      for (let call = 0; call < more; call++) if (dying.spend()) account.acknowledged++;
+      disk.cutPower();
+      const next = new LedgerProgram(disk, options);
+      const acknowledged = account.acknowledged * PRICE;
+      expect(next.journal.daySpent() >= acknowledged, `after ${more} more`).toBe(true);
     }
   });
 

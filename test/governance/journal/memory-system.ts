@@ -81,6 +81,11 @@ export class MemorySystem implements JournalSystem {
     if (this.#disk.lockHolder === this) this.#disk.lockHolder = undefined;
   }
 
+  /** How many writes have been asked for in the background and did not happen yet. */
+  get waiting(): number {
+    return this.#background.length;
+  }
+
   /** Lets what was asked for in the background happen. */
   runBackground(): void {
     const due = this.#background;

@@ -31,6 +31,8 @@ export class Worker {
   readonly child: ChildProcess;
   readonly ended: Promise<unknown>;
   errors = "";
+  /** Is called when a line came, or the end. */
+  #told: () => void = () => {};
 
   constructor(program: string, workload: Workload, journal: string) {
     this.child = spawn(process.execPath, [program, JSON.stringify(workload)], {
@@ -42,11 +44,12 @@ export class Worker {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) this.lines.push(JSON.parse(line));
+      this.#told();
     });
     this.child.stderr?.on("data", (chunk) => {
       this.errors += chunk;
     });
-    this.ended = once(this.child, "close");
+    this.ended = once(this.child, "close").then(() => this.#told());
     onTestFinished(() => void this.child.kill("SIGKILL"));
   }
 
@@ -65,8 +68,14 @@ export class Worker {
 
   /** Kills it as soon as it has acknowledged so much, and waits until it is gone. */
   async killAfter(acknowledged: number): Promise<void> {
-    while (this.acknowledged < acknowledged && this.child.exitCode === null) {
-      await new Promise((wait) => this.child.stdout?.once("data", wait).once("close", wait));
+    while (
+      this.acknowledged < acknowledged &&
+      this.child.exitCode === null &&
+      this.child.signalCode === null
+    ) {
+      await new Promise<void>((told) => {
+        this.#told = told;
+      });
     }
     this.child.kill("SIGKILL");
     await this.ended;
