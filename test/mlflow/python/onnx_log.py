@@ -4,10 +4,10 @@ import json
 import sys
 
 import mlflow
+import numpy as np
 import onnx
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
-import numpy as np
 
 uri, path, experiment = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
@@ -17,6 +17,8 @@ info = mlflow.onnx.log_model(
     onnx.load(path),
     name="linear",
     signature=ModelSignature(inputs=Schema([tensor])),
+    # Told, so that they are not found out by loading the model.
+    pip_requirements=["mlflow", "onnx", "onnxruntime"],
     metadata={"owner": "größe", "rate": 0.5, "yes": "no", "nothing": None},
 )
 print(
