@@ -180,7 +180,7 @@ export function logParam<const Options extends WriteOptions>(
 }
 
 export function logParams<const Options extends WriteOptions>(
-  params: Readonly<Record<string, LoggableValue>>,
+  params: Readonly<Record<string, LoggableValue | undefined>>,
   options?: Options,
 ): Promise<Written<Options>> {
   return log(() => paramsWrite(params, options));
@@ -195,7 +195,7 @@ export function setTag<const Options extends WriteOptions>(
 }
 
 export function setTags<const Options extends WriteOptions>(
-  tags: Readonly<Record<string, LoggableValue>>,
+  tags: Readonly<Record<string, LoggableValue | undefined>>,
   options?: Options,
 ): Promise<Written<Options>> {
   return log(() => tagsWrite(tags, options));
