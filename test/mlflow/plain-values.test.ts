@@ -125,6 +125,8 @@ describe("a name", () => {
     await expect(client.createExperiment(odd)).rejects.toMatchObject(INVALID);
     await expect(client.createRegisteredModel(odd)).rejects.toMatchObject(INVALID);
     await expect(client.logText(runId, "x", `${odd}.txt`)).rejects.toMatchObject(INVALID);
+    const at = `mlflow-artifacts:/${odd}`;
+    await expect(mlflow.artifacts.loadText(at)).rejects.toMatchObject(INVALID);
     await expect(client.logText(runId, "x", "a\u{1f600}.txt")).resolves.toBeUndefined();
   });
 });
