@@ -1,6 +1,8 @@
 // What an artifact is made of: content types, and text or objects as bytes.
 import { isBlob } from "./artifact-stores/content.js";
 import { invalidParameter, MlflowError } from "./errors.js";
+import { writeJson } from "./json.js";
+import { plainOf } from "./plain-values.js";
 import type { ArtifactContent } from "./stores.js";
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -109,10 +111,10 @@ export function dictContent(value: unknown, artifactPath: string): ArtifactConte
         `YAML cannot be written in this runtime; give '${artifactPath}' a name that ends in .json.`,
       );
     }
-    return textContent(writeYaml(value), artifactPath);
+    return textContent(writeYaml(plainOf(value) as object), artifactPath);
   }
   try {
-    return textContent(JSON.stringify(value, undefined, 2), artifactPath);
+    return textContent(writeJson(plainOf(value), 2), artifactPath);
   } catch {
     throw invalidParameter("dictionary", value, "it cannot be written as JSON.");
   }

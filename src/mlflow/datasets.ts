@@ -4,7 +4,7 @@ import type { Dataset } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
 import { contextTags } from "./fluent/context-tags.js";
 import { inferSchema, type Schema } from "./models/schema.js";
-import { tensorOf } from "./models/tensor.js";
+import { asTensor, tensorOf } from "./models/tensor.js";
 import { schemeOf } from "./store-uri.js";
 import { checkOptions } from "./validation.js";
 
@@ -119,14 +119,21 @@ export async function fromRows(
   return datasetOf(options, { mlflow_colspec: columns }, profile, content);
 }
 
-/** A tensor of features, with a tensor of targets beside it where there is one. */
+/**
+ * A tensor of features, with a tensor of targets beside it where there is one: typed arrays,
+ * `{ data, shape }`, tensors of TensorFlow.js or ONNX Runtime, or arrays inside arrays. Rejects with
+ * MlflowError for what are no tensors.
+ */
 export async function fromTensors(
   features: unknown,
   options: DatasetOptions & { readonly targets?: unknown } = {},
 ): Promise<Dataset> {
   const { targets, ...rest } = options;
   checkDatasetOptions(rest);
-  const parts = { features, ...(targets !== undefined && { targets }) };
+  const parts = {
+    features: asTensor("features", features),
+    ...(targets !== undefined && { targets: asTensor("targets", targets) }),
+  };
   const tensors = Object.entries(parts).map(([name, part]) => ({ name, tensor: tensorOf(part) }));
   const specs: Record<string, Schema> = {};
   const profile: Record<string, unknown> = {};

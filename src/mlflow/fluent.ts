@@ -181,10 +181,12 @@ export function logParam<const Options extends WriteOptions>(
 
 /** Several params, in as few requests as MLflow's limits allow. */
 export function logParams<
-  Params extends ObjectOf<Params, LoggableValue | null | undefined>,
+  Params extends ObjectOf<Params, LoggableValue | undefined>,
   const Options extends WriteOptions,
 >(params: Params, options?: Options): Promise<Written<Options>> {
-  return log(() => paramsWrite(params as Readonly<Record<string, LoggableValue>>, options));
+  return log(() =>
+    paramsWrite(params as Readonly<Record<string, LoggableValue | undefined>>, options),
+  );
 }
 
 /** Sets a tag of the run; one that it has already is given another value. */
@@ -198,10 +200,10 @@ export function setTag<const Options extends WriteOptions>(
 
 /** Sets several tags, in as few requests as MLflow's limits allow. */
 export function setTags<
-  Tags extends ObjectOf<Tags, LoggableValue | null | undefined>,
+  Tags extends ObjectOf<Tags, LoggableValue | undefined>,
   const Options extends WriteOptions,
 >(tags: Tags, options?: Options): Promise<Written<Options>> {
-  return log(() => tagsWrite(tags as Readonly<Record<string, LoggableValue>>, options));
+  return log(() => tagsWrite(tags as Readonly<Record<string, LoggableValue | undefined>>, options));
 }
 
 /** Takes a tag from the run. Rejects with `RESOURCE_DOES_NOT_EXIST` when it has none of that name. */

@@ -95,8 +95,8 @@ export interface MetricPoint extends MetricTime {
 /** What `logBatch` writes together. */
 export interface BatchOfWrites {
   readonly metrics?: readonly MetricPoint[] | undefined;
-  readonly params?: Readonly<Record<string, LoggableValue>> | undefined;
-  readonly tags?: Readonly<Record<string, LoggableValue>> | undefined;
+  readonly params?: Readonly<Record<string, LoggableValue | undefined>> | undefined;
+  readonly tags?: Readonly<Record<string, LoggableValue | undefined>> | undefined;
 }
 
 function metricMessage(point: MetricPoint, now: number) {
@@ -149,18 +149,27 @@ function queueable(
   return Object.assign(write, { content: { ...NO_CONTENT, ...content }, synchronous });
 }
 
-function paramMessages(params: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {
+/** Without those that are undefined, as options are. */
+function givenIn(values: Readonly<Record<string, LoggableValue | undefined>>) {
+  return Object.entries(values).filter(([, value]) => value !== undefined);
+}
+
+function paramMessages(
+  params: Readonly<Record<string, LoggableValue | undefined>>,
+): KeyValueMessage[] {
   checkRecord("params", params);
-  return Object.entries(params).map(([key, value]) => {
+  return givenIn(params).map(([key, value]) => {
     checkParamKey(key);
     return { key, value: paramValue(key, value) };
   });
 }
 
 /** Tags of a run as a request carries them, checked. */
-export function tagMessages(tags: Readonly<Record<string, LoggableValue>>): KeyValueMessage[] {
+export function tagMessages(
+  tags: Readonly<Record<string, LoggableValue | undefined>>,
+): KeyValueMessage[] {
   checkRecord("tags", tags);
-  return Object.entries(tags).map(([key, value]) => {
+  return givenIn(tags).map(([key, value]) => {
     checkTagKey(key);
     return { key, value: tagValue(key, value) };
   });
@@ -244,14 +253,14 @@ export function metricsWrite(
 }
 
 export function paramsWrite(
-  params: Readonly<Record<string, LoggableValue>>,
+  params: Readonly<Record<string, LoggableValue | undefined>>,
   options?: WriteOptions,
 ): RunWrite {
   return messagesWrite([], paramMessages(params), [], synchronousOf(options));
 }
 
 export function tagsWrite(
-  tags: Readonly<Record<string, LoggableValue>>,
+  tags: Readonly<Record<string, LoggableValue | undefined>>,
   options?: WriteOptions,
 ): RunWrite {
   return messagesWrite([], [], tagMessages(tags), synchronousOf(options));

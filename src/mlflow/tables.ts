@@ -5,6 +5,7 @@ import { openArtifactStore } from "./artifact-stores/open-store.js";
 import { type ArtifactPlace, readBytes } from "./artifact-stores/read.js";
 import { runFromMessage } from "./entities.js";
 import { hasCode, invalidParameter, MlflowError } from "./errors.js";
+import { plainOf } from "./plain-values.js";
 import { Queues } from "./queues.js";
 import { type RunTarget, type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
 import * as spec from "./spec.js";
@@ -43,7 +44,8 @@ function rowsOf(columns: readonly string[], rows: readonly Readonly<Record<strin
 }
 
 /** Throws MlflowError `INVALID_PARAMETER_VALUE` for what is no table. */
-function tableOf(data: TableData): Table {
+function tableOf(given: TableData): Table {
+  const data = plainOf(given) as TableData;
   const isRecord = (value: unknown) => Object.prototype.toString.call(value) === "[object Object]";
   if (Array.isArray(data) && data.length > 0 && data.every(isRecord)) {
     const columns = [...new Set(data.flatMap((row) => Object.keys(row)))];
@@ -110,13 +112,22 @@ export function tableWrite(data: TableData, artifactFile: string): RunWrite {
   };
 }
 
+/** As Python's `log_table` writes it, with null for a number that JSON has not. */
+function textOfTable(table: Table): string {
+  try {
+    return JSON.stringify(table);
+  } catch {
+    throw invalidParameter("table", table, "a cell of it cannot be written as JSON.");
+  }
+}
+
 async function addRows(target: RunTarget, artifactFile: string, added: Table): Promise<void> {
   const { store } = target;
   const { artifactUri } = await target.artifacts();
   const artifacts = openArtifactStore(artifactUri, store);
   const known = await readTable({ artifacts, path: artifactFile, context: { store } });
   const table = known === undefined ? added : joined(known, added);
-  await textArtifact(JSON.stringify(table), artifactFile)(target);
+  await textArtifact(textOfTable(table), artifactFile)(target);
 }
 
 async function noteTable(target: RunTarget, artifactFile: string): Promise<void> {

@@ -4,6 +4,7 @@ import { nearestName } from "../nearest-name.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { RunStatus } from "./entities.js";
 import { invalidParameter, MlflowError } from "./errors.js";
+import { checkCharacters, textOf } from "./plain-values.js";
 
 /** Longest key of a metric, param or tag, in characters. */
 export const MAX_KEY_LENGTH = 250;
@@ -16,8 +17,11 @@ const MAX_REGISTRY_TAG_VALUE_LENGTH = 100_000;
 const MAX_EXPERIMENT_NAME_LENGTH = 500;
 const MAX_ALIAS_LENGTH = 255;
 
-/** What can be logged as a param or tag. Objects and arrays are written as JSON. */
-export type LoggableValue = string | number | boolean | bigint | object;
+/**
+ * What can be logged as a param or tag. An object with a `toString` of its own, such as a URL, is
+ * written as that says, other objects and arrays as JSON, and `null` as `None`, as Python does.
+ */
+export type LoggableValue = string | number | boolean | bigint | object | null;
 
 /** An object with such values: also one whose type is an interface, which has no index signature. */
 export type ObjectOf<Fields, Value> = { readonly [Name in keyof Fields]: Value };
@@ -127,30 +131,6 @@ function isTagged(value: unknown, tag: string): boolean {
   return Object.prototype.toString.call(value) === `[object ${tag}]`;
 }
 
-/** A logged value as text: what is not text is written as JavaScript or JSON writes it. */
-function textOf(field: string, value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return value;
-    case "number":
-    case "boolean":
-    case "bigint":
-      return String(value);
-    case "object":
-      if (value !== null)
-        return isTagged(value, "Date") ? (value as Date).toISOString() : toJson(field, value);
-  }
-  throw invalidParameter(field, value, "pass a text, a number, a boolean, or an object for JSON.");
-}
-
-function toJson(field: string, value: object): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    throw invalidParameter(field, value, "it cannot be written as JSON; pass a text instead.");
-  }
-}
-
 /**
  * Text of at most `limit` characters. A longer one is cut, with a warning, as Python's client does;
  * `MLFLOW_TRUNCATE_LONG_VALUES=false` makes it an error.
@@ -214,6 +194,7 @@ export function checkExperimentName(name: unknown): asserts name is string {
   if (typeof name !== "string" || name === "") {
     throw invalidParameter("experiment name", name, "pass a non-empty text.");
   }
+  checkCharacters("experiment name", name);
   if (isTooLong(name, MAX_EXPERIMENT_NAME_LENGTH)) {
     throw invalidParameter(
       "experiment name",
@@ -228,6 +209,7 @@ export function checkKnownModelName(name: unknown): asserts name is string {
   if (typeof name !== "string" || name.trim() === "") {
     throw invalidParameter("model name", name, "pass a non-empty text.");
   }
+  checkCharacters("model name", name);
 }
 
 /** The name of a registered model that is to be. */
@@ -313,6 +295,7 @@ export function checkRunName(name: unknown): asserts name is string {
   if (typeof name !== "string" || name.trim() === "") {
     throw invalidParameter("runName", name, "pass a non-empty text, or leave it out.");
   }
+  checkCharacters("runName", name);
   // MLflow keeps it as a tag too.
   if (isTooLong(name, MAX_TAG_VALUE_LENGTH)) {
     throw invalidParameter("runName", name, `use at most ${MAX_TAG_VALUE_LENGTH} characters.`);
@@ -335,11 +318,11 @@ export function checkArtifactPath(path: unknown): asserts path is string {
     );
   }
   // The server refuses the first, and stores what contains the second under the decoded name.
-  if (/#|%[0-9a-f]{2}|\p{Cc}/iu.test(path)) {
+  if (/#|%[0-9a-f]{2}|\p{Cc}|\p{Cs}/iu.test(path)) {
     throw invalidParameter(
       "artifact path",
       path,
-      "leave out '#', percent-encoded characters such as '%20', and control characters.",
+      "leave out '#', percent-encoded characters such as '%20', control characters and lone surrogates.",
     );
   }
 }

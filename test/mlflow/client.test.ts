@@ -387,7 +387,7 @@ describe("what MLflow forbids", () => {
     ["a metric's option", "stepp", (c) => loosely(c).logMetric?.(id, "m", 1, { stepp: 1 })],
     ["a param that is nothing", "param 'p'", (c) => loosely(c).logParam?.(id, "p", undefined)],
     ["a param that is a function", "param 'p'", (c) => loosely(c).logParam?.(id, "p", () => 1)],
-    ["a tag that is nothing", "tag 't'", (c) => loosely(c).setTag?.(id, "t", null)],
+    ["a tag that is nothing", "tag 't'", (c) => loosely(c).setTag?.(id, "t", undefined)],
     ["a batch's part", "metricss", (c) => loosely(c).logBatch?.(id, { metricss: [] })],
     ["a batch's metrics", "metrics", (c) => loosely(c).logBatch?.(id, { metrics: { m: 1 } })],
     ["a batch's params", "params", (c) => loosely(c).logBatch?.(id, { params: ["p"] })],

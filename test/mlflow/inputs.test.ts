@@ -48,6 +48,41 @@ describe("a dataset", () => {
     expect(other.digest).not.toBe(dataset.digest);
   });
 
+  it("may be arrays inside arrays", async () => {
+    const features = [
+      [1, 2.5],
+      [3, 4],
+    ];
+    const dataset = await mlflow.data.fromTensors(features, { targets: [0, 1] });
+    expect(JSON.parse(dataset.schema as string)).toEqual({
+      mlflow_tensorspec: {
+        features: [{ type: "tensor", "tensor-spec": { dtype: "float64", shape: [-1, 2] } }],
+        targets: [{ type: "tensor", "tensor-spec": { dtype: "int64", shape: [-1] } }],
+      },
+    });
+    const sameParts = { data: features.flat(), shape: [2, 2] };
+    const targets = { data: [0, 1], shape: [2] };
+    const same = await mlflow.data.fromTensors(sameParts, { targets });
+    expect(dataset).toMatchObject({ digest: same.digest, profile: same.profile });
+  });
+
+  it.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["null", null],
+    ["a number", 3],
+    ["a text", "abc"],
+    ["an object", { a: 1 }],
+    ["arrays of several lengths", [[1, 2], [3]]],
+    ["arrays that are deeper here and there", [1, [2]]],
+    ["arrays of objects", [{ a: 1 }]],
+    ["a shape without values", { data: undefined, shape: [1] }],
+  ])("is refused when its tensor is %s", async (_label, value) => {
+    await expect(mlflow.data.fromTensors(value)).rejects.toMatchObject(INVALID);
+    if (value === undefined) return;
+    const targets = mlflow.data.fromTensors(new Float32Array(1), { targets: value });
+    await expect(targets).rejects.toMatchObject(INVALID);
+  });
+
   it("may be tensors, or only a source", async () => {
     const features = { data: new Float32Array(6), shape: [3, 2] };
     const tensors = await mlflow.data.fromTensors(features, { targets: new Int32Array(3) });

@@ -1,6 +1,7 @@
 // Reading a file to its last byte: resumed when the connection breaks, never short, never mixed.
 import { type ConnectionSettings, connectionSettings } from "../connection.js";
 import { invalidParameter, MlflowError, reasonOf } from "../errors.js";
+import { readJson } from "../json.js";
 import { delayBeforeRetry } from "../retry.js";
 import { checkOptions } from "../validation.js";
 import {
@@ -311,10 +312,10 @@ export function textOf(bytes: Uint8Array, uri: string): string {
   }
 }
 
-/** The object that a text is in JSON. Throws MlflowError `BAD_REQUEST` when it is none. */
+/** The object that a text is in JSON, as Python writes it too. Throws MlflowError `BAD_REQUEST` when it is none. */
 export function objectOf(text: string, uri: string): Record<string, unknown> {
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    return readJson(text) as Record<string, unknown>;
   } catch (cause) {
     const message = `The artifact '${uri}' is not valid JSON: ${reasonOf(cause)}.`;
     throw new MlflowError("BAD_REQUEST", message, { cause });

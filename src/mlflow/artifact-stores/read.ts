@@ -2,6 +2,7 @@
 import type { ArtifactInfo } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
 import { type StoreCall, throughInterceptors } from "../interceptor.js";
+import { checkCharacters } from "../plain-values.js";
 import type { ArtifactRoot } from "../run-writes.js";
 import { downloadProxiedArtifact, listProxiedArtifacts, removeProxiedArtifact } from "../spec.js";
 import { schemeOf } from "../store-uri.js";
@@ -53,6 +54,7 @@ export async function resolveArtifactUri(
   if (typeof uri !== "string" || uri.trim() === "") {
     throw invalidParameter("artifactUri", uri, "pass a URI, such as runs:/<run id>/<path>.");
   }
+  checkCharacters("artifactUri", uri);
   const scheme = schemeOf(uri);
   if (scheme === "runs") {
     const [, runId = "", path] = /^runs:\/+([^/]+)(?:\/(.*))?$/s.exec(uri) ?? [];

@@ -59,6 +59,35 @@ export function isTensor(value: unknown): boolean {
   return shapeOf(parts) !== undefined && (typeof parts.dataSync === "function" || "data" in parts);
 }
 
+function shapeOfNested(value: unknown): number[] {
+  return Array.isArray(value) ? [value.length, ...shapeOfNested(value[0])] : [];
+}
+
+/** The values, row by row; undefined when some are missing or deeper than the shape. */
+function flattened(value: unknown, [length, ...inner]: readonly number[]): unknown[] | undefined {
+  if (length === undefined) return typeof value === "object" ? undefined : [value];
+  if (!Array.isArray(value) || value.length !== length) return undefined;
+  const rows = value.map((row) => flattened(row, inner));
+  return rows.every((row) => row !== undefined) ? rows.flat() : undefined;
+}
+
+/**
+ * What is a tensor as it is, and arrays inside arrays as the tensor that NumPy makes of them.
+ * Throws MlflowError `INVALID_PARAMETER_VALUE` for anything else.
+ */
+export function asTensor(field: string, value: unknown): unknown {
+  if (isTensor(value) || tagOf(value) === "Uint8Array") return value;
+  const shape = shapeOfNested(value);
+  const data = Array.isArray(value) ? flattened(value, shape) : undefined;
+  if (data?.every((one) => ["number", "bigint", "boolean", "string"].includes(typeof one))) {
+    const isWhole = data.length > 0 && data.every((one) => Number.isSafeInteger(one));
+    return { data, shape, dtype: isWhole ? "int64" : undefined } satisfies Parts;
+  }
+  const fix =
+    "pass a typed array, { data, shape }, a tensor of TensorFlow.js or ONNX Runtime, or arrays of one length inside each other.";
+  throw invalidParameter(field, value, fix);
+}
+
 /** The parts of a tensor. */
 export interface Tensor {
   readonly values: readonly unknown[];
@@ -75,6 +104,9 @@ export function tensorOf(value: unknown): Tensor {
   }
   const parts = value as Parts;
   const data = typeof parts.dataSync === "function" ? parts.dataSync() : parts.data;
+  if (typeof data !== "object" || data === null || !("length" in data)) {
+    throw invalidParameter("data of a tensor", data, "pass a typed array, or an array of values.");
+  }
   const values = Array.from(data as ArrayLike<unknown>);
   const shape = shapeOf(parts) ?? [];
   const count = shape.reduce((product, length) => product * length, 1);
