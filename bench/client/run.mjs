@@ -166,10 +166,10 @@ async function bench({ metrics, rounds, only }) {
   const python = await support.preparePython();
   console.log = print;
   if (python === undefined) throw new WrongUse("Python 3.10 or later with venv is needed");
+  const all = await contenders(support, python, only);
   const server = await support.startMlflowServer(python);
   const proxy = await countingProxy(server.uri);
   try {
-    const all = await contenders(support, python, only);
     const environment = support.neutralEnvironment();
     const done = new Map(all.map(({ name }) => [name, []]));
     // In turns, so that what slows the machine for a while slows all of them.
