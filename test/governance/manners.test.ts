@@ -184,7 +184,7 @@ describe("what fails beside the program", () => {
         throw new Error("no console");
       },
     };
-    const made = await governed({ logger, budgetDailyLimit: 0 });
+    const made = await governed({ logger, budgetDailyLimit: 0, team: undefined });
     await made.adapter.trackMlflowRun(run, () => mlflow.logMetric("m", 1));
     expect(made.adapter.getMetrics().runCount).toBe(1);
   });
