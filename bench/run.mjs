@@ -94,6 +94,7 @@ async function bench(options) {
   const { disagreements, makeContenders } = await import("./contenders.mjs");
   const { measure, median, ratioOf } = await import("./measure.mjs");
   const { SIZES } = await import("./sizes.mjs");
+  const { GOVERNANCE, measureGovernance } = await import("./governance.mjs");
   const { measureStarts, STARTS } = await import("./starts.mjs");
   const { BATCH, RUNS } = await import("./workload.mjs");
 
@@ -101,7 +102,7 @@ async function bench(options) {
   const budgets = readBudgets(
     options.budgets,
     options.only,
-    [...made.contenders, ...STARTS].map(({ name }) => name),
+    [...made.contenders, ...STARTS, ...GOVERNANCE].map(({ name }) => name),
     Object.keys(SIZES),
   );
 
@@ -117,6 +118,7 @@ async function bench(options) {
   const contenders =
     budgets.ratios.length === 0 ? [] : made.contenders.filter(({ name }) => needed.has(name));
   const starts = STARTS.filter(({ name }) => needed.has(name));
+  const governance = GOVERNANCE.filter(({ name }) => needed.has(name));
 
   let ratios = [];
   let times = new Map();
@@ -132,6 +134,9 @@ async function bench(options) {
       showProgress(attempts),
     );
     if (starts.length > 0) for (const [name, each] of measureStarts()) times.set(name, each);
+    if (governance.length > 0) {
+      for (const [name, each] of await measureGovernance(options.rounds)) times.set(name, each);
+    }
     const before = stillBroken;
     ratios = budgets.ratios.map((budget) => {
       const { value, low, high } = ratioOf(times, budget.measure, budget.against);
@@ -148,7 +153,7 @@ async function bench(options) {
     operations: BATCH,
     runs: RUNS,
     attempts,
-    contenders: [...contenders, ...starts].map(({ name, title }) => ({
+    contenders: [...contenders, ...starts, ...governance].map(({ name, title }) => ({
       name,
       title,
       nanoseconds: median(times.get(name)),

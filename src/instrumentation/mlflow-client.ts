@@ -177,56 +177,96 @@ function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean
   return reads === true && (error as { code?: unknown }).code === "RESOURCE_DOES_NOT_EXIST";
 }
 
-async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
+/** Not an async function: each would cost every call a promise more. */
+function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
   if (governor === undefined || ungovernedWork.get()) return proceed(call);
-  let begun: Pending | GovernanceRefusal | undefined;
   let operation: Operation | undefined;
-  let sent = call;
   try {
     operation = describe(governor, call);
     if (operation !== undefined && governor.unknownTo(operation) !== undefined) {
-      operation = await asked(governor, operation, call, proceed);
-    }
-    if (operation?.name === "create_run") {
-      const { attributes, tagged } = payerOfNewRun(scope, governor, call);
-      sent = tagged;
-      begun = governor.begin(operation, attributes);
-    } else if (operation !== undefined) {
-      begun = governor.begin(operation, payerOf(scope, governor));
+      return governAsked(scope, governor, operation, call, proceed);
     }
   } catch (error) {
     governor.contain(error);
   }
-  if (begun === undefined) return proceed(call);
-  if (begun instanceof Error) {
-    const { runId, details } = operation ?? {};
-    if (runId !== undefined && details?.status === "FINISHED") {
-      await endAsFailed(governor, begun, runId, call, proceed);
-    }
-    throw begun;
-  }
-  return settleAround(governor, begun, sent, proceed);
+  if (operation === undefined) return proceed(call);
+  return governOperation(scope, governor, operation, call, proceed);
 }
 
-/** Makes the call that was let in, and settles it. */
-async function settleAround(
+async function governAsked(
+  scope: GovernedScope | undefined,
   governor: Governor,
-  pending: Pending,
+  operation: Operation,
   call: StoreCall,
   proceed: Proceed,
 ): Promise<unknown> {
-  // While the bytes are on their way, so that it takes no time of its own.
-  const digest = call.upload?.digest?.().catch(() => undefined);
-  let reply: unknown;
+  const known = await asked(governor, operation, call, proceed);
+  return governOperation(scope, governor, known, call, proceed);
+}
+
+/** Decides, makes the call when it was let in, and settles it. */
+function governOperation(
+  scope: GovernedScope | undefined,
+  governor: Governor,
+  operation: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<unknown> {
+  let begun: Pending | GovernanceRefusal;
+  let sent = call;
   try {
-    reply = await proceed(call);
+    if (operation.name === "create_run") {
+      const { attributes, tagged } = payerOfNewRun(scope, governor, call);
+      sent = tagged;
+      begun = governor.begin(operation, attributes);
+    } else {
+      begun = governor.begin(operation, payerOf(scope, governor));
+    }
   } catch (error) {
-    settleFailed(governor, pending, error);
-    throw error;
+    governor.contain(error);
+    return proceed(call);
   }
-  settleAnswered(governor, pending, call, reply, digest && (await digest));
+  if (begun instanceof Error) return refuse(governor, begun, operation, call, proceed);
+  const pending = begun;
+  // While the bytes are on their way, so that it takes no time of its own.
+  const digest = sent.upload?.digest?.().catch(() => undefined);
+  return proceed(sent).then(
+    (reply) => {
+      if (digest !== undefined) return settleWithDigest(governor, pending, sent, reply, digest);
+      settleAnswered(governor, pending, sent, reply, undefined);
+      return reply;
+    },
+    (error: unknown) => {
+      settleFailed(governor, pending, error);
+      throw error;
+    },
+  );
+}
+
+/** Rejects with the refusal; a run that it keeps from ending as FINISHED ends as FAILED first. */
+async function refuse(
+  governor: Governor,
+  refusal: GovernanceRefusal,
+  { runId, details }: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<never> {
+  if (runId !== undefined && details?.status === "FINISHED") {
+    await endAsFailed(governor, refusal, runId, call, proceed);
+  }
+  throw refusal;
+}
+
+async function settleWithDigest(
+  governor: Governor,
+  pending: Pending,
+  call: StoreCall,
+  reply: unknown,
+  digest: Promise<string | undefined>,
+): Promise<unknown> {
+  settleAnswered(governor, pending, call, reply, await digest);
   return reply;
 }
 

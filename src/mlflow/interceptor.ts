@@ -64,21 +64,29 @@ export function interceptorCount(): number {
   return entries.length;
 }
 
+/** Not an async function, and no closure: each would cost every call one more. */
+function invoke(interceptor: Interceptor, call: StoreCall, proceed: Proceed): Promise<unknown> {
+  try {
+    return Promise.resolve(interceptor(call, proceed));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** Makes a call through the interceptors installed now; without any it is made directly. */
 export function throughInterceptors(call: StoreCall, perform: Proceed): Promise<unknown> {
-  if (entries.length === 0) return perform(call);
-  let next = perform;
-  for (const { interceptor } of entries) {
-    const inner = next;
-    next = (inside, endpoint) => {
-      const proceed: Proceed = endpoint === undefined ? inner : (again) => inner(again, endpoint);
-      // Not an async function: each would cost every call a promise more.
-      try {
-        return Promise.resolve(interceptor(inside, proceed));
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    };
+  const outermost = entries.at(-1);
+  if (outermost === undefined) return perform(call);
+  let proceed = perform;
+  for (let index = 0; index < entries.length - 1; index++) {
+    const { interceptor } = entries[index] as Entry;
+    const inner = proceed;
+    proceed = (inside, endpoint) =>
+      invoke(
+        interceptor,
+        inside,
+        endpoint === undefined ? inner : (again) => inner(again, endpoint),
+      );
   }
-  return next(call);
+  return invoke(outermost.interceptor, call, proceed);
 }

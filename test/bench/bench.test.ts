@@ -131,6 +131,10 @@ describe("the budgets", () => {
         "counter",
         "start",
         "open-telemetry-sdk",
+        "governed",
+        "governed-within-budgets",
+        "governed-and-told",
+        "span-by-hand",
       ]),
     );
     expect(names(promised.sizes)).toEqual([
