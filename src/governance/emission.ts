@@ -1,11 +1,11 @@
 // Tells what was decided and what it cost: spans of runs and operations, and the records of the audit trail.
 import type { Attributes } from "@opentelemetry/api";
-import type { Engine, RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
 import { openAuditTrail } from "../telemetry/audit/open.js";
 import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
 import type { Thinning } from "../telemetry/sampling-state.js";
 import { MLFLOW } from "../telemetry/semantics.js";
-import { SpanEmitter } from "../telemetry/spans.js";
+import { type OperationShape, SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
 import { ALLOWED, type Decision, decidingOf, type GovernanceAlert } from "./decision.js";
@@ -48,11 +48,25 @@ export interface RefusedOperation {
   readonly error: Error;
 }
 
+/** A shape, and what it was made of. */
+interface KnownShape {
+  readonly shape: OperationShape;
+  readonly reserved: bigint;
+  readonly cost: bigint;
+  readonly experimentName: string | undefined;
+}
+
+/** Runs whose shapes are kept before they are put together anew. */
+const SHAPED_RUNS_MAX = 256;
+
 export class Emission {
   readonly #engine: Engine;
   readonly #runs: RunBook;
   readonly #spans: SpanEmitter;
   readonly #audit: AuditTrail | undefined;
+  readonly #thinnings = new Map<number, Thinning | undefined>();
+  /** What is told of the usual operations of runs that are open. */
+  readonly #shapes = new Map<RunState, Map<number, KnownShape>>();
 
   /** @throws {ConfigurationError} when an audit trail is asked for that cannot be written. */
   constructor(
@@ -112,6 +126,7 @@ export class Emission {
   /** Ends a run's span with what no operation span carries. */
   endRun(run: RunState, status: RunStatus, endMs: number): void {
     if (run.span === undefined) return;
+    this.#shapes.delete(run);
     this.#spans.endRun(run.span, {
       endMs,
       reserved: run.reserved,
@@ -126,32 +141,73 @@ export class Emission {
   }
 
   operation(settled: SettledOperation): void {
-    const { operation, operationId, run, reserved, cost, outcome } = settled;
+    const { operation, run, cost, startMs, endMs, alerts, error } = settled;
     if (run) run.emitted += cost;
-    this.#spans.emitOperation({
+    const runSpan = run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span;
+    const thinning = settled.kept
+      ? undefined
+      : this.#thinningOf(settled.operationId, settled.flags);
+    const occurrence = { startMs, endMs, alerts, error, runSpan, thinning };
+    this.#spans.emitOperation(this.#shapeOf(settled), occurrence);
+  }
+
+  /** What is logged to one run, over and over, is told alike but for its time: put together once. */
+  #shapeOf(settled: SettledOperation): OperationShape {
+    const { operation, operationId, run, reserved, cost, decisions, alerts } = settled;
+    const isUsual =
+      run?.span !== undefined &&
+      operation.upload === undefined &&
+      alerts.length === 0 &&
+      decisions.length === 1 &&
+      decisions[0] === ALLOWED;
+    if (!isUsual) return this.#newShape(settled);
+    const experimentName = this.#runs.experimentName(run.started.experimentId ?? "");
+    let shapes = this.#shapes.get(run);
+    if (shapes === undefined) {
+      if (this.#shapes.size >= SHAPED_RUNS_MAX) this.#shapes.clear();
+      shapes = new Map();
+      this.#shapes.set(run, shapes);
+    }
+    const known = shapes.get(operationId);
+    if (
+      known !== undefined &&
+      known.reserved === reserved &&
+      known.cost === cost &&
+      known.experimentName === experimentName
+    ) {
+      return known.shape;
+    }
+    const shape = this.#newShape(settled);
+    shapes.set(operationId, { shape, reserved, cost, experimentName });
+    return shape;
+  }
+
+  #newShape(settled: SettledOperation): OperationShape {
+    const { operation, operationId, run, reserved, cost, outcome, decisions, alerts } = settled;
+    return this.#spans.shapeOf({
       name: operation.name,
       class: this.#engine.operations[operationId]?.class ?? "other",
-      startMs: settled.startMs,
-      endMs: settled.endMs,
       reserved,
       actual: cost,
       // What was warned of or brought a budget to its limit is told as a unit even when it is free.
-      priced:
-        reserved > 0n ||
-        cost > 0n ||
-        settled.alerts.length > 0 ||
-        decidingOf(settled.decisions) !== ALLOWED,
-      decisions: settled.decisions,
-      alerts: settled.alerts,
+      priced: reserved > 0n || cost > 0n || alerts.length > 0 || decidingOf(decisions) !== ALLOWED,
+      decisions,
       attributes: settled.attributes,
       mlflow: this.#operationAttributes(operation, run, outcome),
-      error: settled.error,
-      thinning: settled.kept ? undefined : this.#thinningOf(operationId, settled.flags),
-      runSpan: run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span,
     });
   }
 
+  /** Found out once for what is plainly sampled, as the rates of an adapter never change. */
   #thinningOf(operationId: number, flags: number): Thinning | undefined {
+    if (flags !== FLAGS.sampled) return this.#newThinning(operationId, flags);
+    const known = this.#thinnings.get(operationId);
+    if (known !== undefined || this.#thinnings.has(operationId)) return known;
+    const found = this.#newThinning(operationId, flags);
+    this.#thinnings.set(operationId, found);
+    return found;
+  }
+
+  #newThinning(operationId: number, flags: number): Thinning | undefined {
     if (this.#engine.sampleWeight(operationId, flags) === 1) return undefined;
     const { threshold = "0", weight } = this.#engine.sampling(operationId);
     return { threshold, weight };

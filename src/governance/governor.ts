@@ -2,25 +2,18 @@
 import type { Span } from "@opentelemetry/api";
 import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
-import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
+import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
-import type { Configuration, Logger } from "./configuration.js";
-import {
-  ALLOWED,
-  type Decision,
-  decidingOf,
-  errorOf,
-  type GovernanceAlert,
-  isRefusal,
-} from "./decision.js";
+import type { Configuration } from "./configuration.js";
+import { type Decision, type GovernanceAlert, isRefusal } from "./decision.js";
+import { ALL_ALLOWED, Decisions } from "./decisions.js";
 import { Emission } from "./emission.js";
 import type { GovernanceRefusal } from "./errors.js";
-import { Limits } from "./limits.js";
+import type { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
 import { Observation } from "./observation.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
-import type { PolicyRequest } from "./policies/options.js";
 import { Policies } from "./policies/policies.js";
 import { pricedEngine } from "./pricing.js";
 import { hasCode, RunBook, type RunState } from "./runs.js";
@@ -48,7 +41,6 @@ export interface Pending {
   readonly costContext: MlflowCostContext | undefined;
 }
 
-const ALL_ALLOWED: readonly Decision[] = Object.freeze([ALLOWED]);
 const NO_ALERTS: readonly GovernanceAlert[] = Object.freeze([]);
 const NOTHING_LEARNED: Outcome = Object.freeze({});
 /** Budgets that an engine has room for unless more are asked for. */
@@ -60,22 +52,17 @@ function isEnded(status: string): status is RunStatus {
   return ENDED.includes(status);
 }
 
-/** What an operation was warned of so far. */
-function warningsIn(decisions: readonly Decision[]): readonly Decision[] {
-  return decisions === ALL_ALLOWED ? [] : decisions;
-}
-
 /** One ledger and its telemetry: an adapter has exactly one. */
 export class Governor {
   readonly engine: Engine;
   readonly configuration: Configuration;
-  readonly limits: Limits;
   readonly runs: RunBook;
   readonly observation: Observation;
 
   readonly #notices: Notices;
   readonly #emission: Emission;
   readonly #policies: Policies;
+  readonly #decisions: Decisions;
   #runsStarted = 0;
 
   /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
@@ -98,16 +85,23 @@ export class Governor {
     this.observation = new Observation(this.engine, this.runs, configuration, notices);
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
-    this.limits = new Limits(
+    this.#decisions = new Decisions(
       this.engine,
-      configuration.limits,
+      this.#policies,
+      this.runs,
+      this.#emission,
+      configuration,
       notices,
-      configuration.onBudgetAlert,
     );
   }
 
-  get logger(): Logger {
-    return this.#notices.logger;
+  get limits(): Limits {
+    return this.#decisions.limits;
+  }
+
+  /** Tells a person something once, by the configured logger. Never throws. */
+  warnOnce(key: string, message: string): void {
+    this.#notices.once(key, () => message);
   }
 
   /** Internal failures that were kept from the user's program. */
@@ -148,9 +142,9 @@ export class Governor {
   }
 
   /** Moves the ledger's clock to now; reading the day's usage needs it too. */
-  tick(): void {
+  tick(nowMs = Date.now()): void {
     try {
-      this.engine.tick(Date.now());
+      this.engine.tick(nowMs);
     } catch (error) {
       // The host's clock leapt: what follows is booked to the last day known.
       this.contain(error);
@@ -169,19 +163,16 @@ export class Governor {
    * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
-    this.tick();
+    const startMs = Date.now();
+    this.tick(startMs);
     const engine = this.engine;
     const operationId = engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
-    let decisions = ALL_ALLOWED;
-    const rules = this.#policies.rulesFor(operationId);
-    if (rules !== undefined) {
-      const judged = this.#policies.judge(rules, this.#request(operation, operationId, payer, run));
-      if (judged.length > 0) decisions = judged;
-      if (judged.some(isRefusal)) return this.#refuse(operation, operationId, payer, run, judged);
-    }
+    const call = { operation, operationId, attributes: payer, run };
+    let decisions = this.#decisions.judge(call);
+    if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
     let node = run?.node ?? this.runs.scope(operation, attributes);
     let meter = 0;
     let quantity = 0;
@@ -191,28 +182,24 @@ export class Governor {
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = this.runs.onNode(
-      node,
-      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
-      (alive) => {
-        node = alive;
-        return engine.reserve(alive, operationId, meter, quantity);
-      },
-    );
-    if (typeof held !== "number") {
-      const refusal = this.limits.refusal(held, operation.name, this.runs.ownerOf(run));
-      if (refusal !== undefined) {
-        return this.#refuse(operation, operationId, payer, run, [
-          ...warningsIn(decisions),
-          refusal,
-        ]);
-      }
-    } else if (!this.limits.isEmpty) {
-      const warning = this.#warning(operation, run);
-      if (warning !== undefined) decisions = [...warningsIn(decisions), warning];
+    let held: number | Refusal;
+    try {
+      held = engine.reserve(node, operationId, meter, quantity);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      // It was folded to make room; what takes its place is asked.
+      node = run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes);
+      held = engine.reserve(node, operationId, meter, quantity);
     }
-    const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
-    this.#tellHook(operation, payer, decisions);
+    if (typeof held === "number") {
+      decisions = this.#decisions.warnedBy(call, decisions);
+    } else {
+      decisions = this.#decisions.refusedBy(held, call, decisions);
+      if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
+    }
+    const ticket = typeof held === "number" ? held : undefined;
+    const reserved = ticket === undefined ? 0n : engine.lastReserved();
+    this.#decisions.tell(call, decisions);
     return {
       operation,
       attributes: payer,
@@ -221,21 +208,14 @@ export class Governor {
       quantity,
       run,
       node,
-      ticket: typeof held === "number" ? held : undefined,
+      ticket,
       reserved,
       decisions,
-      startMs: Date.now(),
+      startMs,
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
       costContext: currentCostContext(),
     };
-  }
-
-  /** Which limit lets the call that was just reserved pass with a warning. */
-  #warning(operation: Operation, run: RunState | undefined): Decision | undefined {
-    const warned = this.engine.lastWarned();
-    if (warned === undefined) return undefined;
-    return this.limits.warning(warned, operation.name, this.runs.ownerOf(run));
   }
 
   /** Does any policy judge this operation, or learn from it? */
@@ -254,103 +234,24 @@ export class Governor {
     return moves ? "modelVersion" : undefined;
   }
 
-  #request(
-    operation: Operation,
-    operationId: number,
-    attributes: GovernanceAttributes,
-    run: RunState | undefined,
-  ): PolicyRequest {
-    const { name, runId, modelName, modelVersion, modelStage, upload, details } = operation;
-    const experimentId = run?.started.experimentId ?? operation.experimentId;
-    const tags = runId === undefined ? undefined : this.runs.tagsOf(runId);
-    return {
-      operation: name,
-      operationClass: this.engine.operations[operationId]?.class ?? "other",
-      attributes,
-      runId,
-      runName: run?.started.runName ?? (name === "create_run" ? details?.newName : undefined),
-      experimentId,
-      experimentName: experimentId && this.runs.experimentName(experimentId),
-      modelName,
-      modelVersion,
-      modelStage,
-      currentStage: details?.currentStage,
-      newName: details?.newName,
-      artifactUri: upload?.artifactUri ?? details?.artifactLocation,
-      sizeBytes: upload?.sizeBytes,
-      endStatus: details?.status,
-      tags: tags && Object.fromEntries(tags),
-    };
-  }
-
-  /** Tells of a refusal, which the last decision is, and makes its error. */
-  #refuse(
-    operation: Operation,
-    operationId: number,
-    attributes: GovernanceAttributes,
-    run: RunState | undefined,
-    decisions: readonly Decision[],
-    reserved?: bigint,
-  ): GovernanceRefusal {
-    const error = errorOf(decidingOf(decisions));
-    // Refused is refused, even where it cannot be told.
-    try {
-      const atMs = Date.now();
-      const refused = { operation, operationId, attributes, decisions, run, atMs, error };
-      this.#emission.refused(reserved === undefined ? refused : { ...refused, reserved });
-    } catch (failure) {
-      this.contain(failure);
-    }
-    this.#tellHook(operation, attributes, decisions);
-    return error;
-  }
-
-  #tellHook(
-    { name, runId }: Operation,
-    attributes: GovernanceAttributes,
-    decisions: readonly Decision[],
-  ): void {
-    const hook = this.configuration.onDecision;
-    if (hook === undefined || decisions === ALL_ALLOWED) return;
-    for (const decision of decisions) {
-      const { reasonCode = "", policy = "", reason = "" } = decision;
-      const owner = runId === undefined ? {} : { runId };
-      this.#notices.callHook("onDecision", hook, {
-        ...decision,
-        reasonCode,
-        policy,
-        reason,
-        operation: name,
-        ...owner,
-        attributes,
-      });
-    }
-  }
-
   /**
    * Raises what is held while bytes of unknown length go by: `totalBytes` is all so far. Answers the error
    * that the call must be cut off with, when a policy or a budget that blocks has no room for them; the
    * operation has then ended, and neither {@link succeed} nor {@link fail} may follow.
    */
   grow(pending: Pending, totalBytes: number): GovernanceRefusal | undefined {
-    const { operation, operationId, attributes, run, ticket, reserved } = pending;
-    const added = totalBytes - pending.quantity;
-    const oversized = this.#policies.judgeSize(totalBytes, operation.upload?.artifactUri ?? "");
-    const refused = oversized?.result === "BLOCKED" ? oversized : this.#hold(pending, added);
+    const { ticket, reserved, meter, quantity } = pending;
+    const refused = this.#decisions.growth(pending, totalBytes, () =>
+      ticket === undefined ? undefined : this.engine.extend(ticket, meter, totalBytes - quantity),
+    );
     if (refused === undefined) {
       pending.quantity = totalBytes;
       return undefined;
     }
     if (ticket !== undefined) this.engine.release(ticket);
-    const error = this.#refuse(operation, operationId, attributes, run, [refused], reserved);
+    const error = this.#decisions.refuse(pending, [refused], reserved);
     this.#emission.auditAfter(pending.audited, { cost: 0n, error });
     return error;
-  }
-
-  #hold({ operation, run, ticket, meter }: Pending, added: number): Decision | undefined {
-    if (ticket === undefined) return undefined;
-    const refusal = this.engine.extend(ticket, meter, added);
-    return refusal && this.limits.refusal(refusal, operation.name, this.runs.ownerOf(run));
   }
 
   // ── after the call ─────────────────────────────────────────────────────────────────────────────

@@ -16,21 +16,17 @@ export function tellsOperations(given: Logger | undefined): boolean {
 /** A ledger, as far as the warning needs it. */
 interface OwnedLedger {
   readonly configuration: Configuration;
-  readonly logger: Logger;
-  contain(error: unknown): void;
+  warnOnce(key: string, message: string): void;
 }
 
-/** Warns when costs would have no team or project. A logger that throws is contained. */
+/** Warns when costs would have no team or project. */
 export function warnWithoutOwner(ledger: OwnedLedger): void {
   const { team, project } = ledger.configuration.attributes;
   if (team !== undefined && project !== undefined) return;
-  try {
-    ledger.logger.warn(
-      "Governance attributes not configured: set GENOPS_TEAM and GENOPS_PROJECT, or the options team and project; until then costs are under (unattributed)",
-    );
-  } catch (error) {
-    ledger.contain(error);
-  }
+  ledger.warnOnce(
+    "unattributed",
+    "Governance attributes not configured: set GENOPS_TEAM and GENOPS_PROJECT, or the options team and project; until then costs are under (unattributed)",
+  );
 }
 
 function ownerOf({ attributes }: Settlement): string {

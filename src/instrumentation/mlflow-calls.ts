@@ -201,6 +201,8 @@ function learnExperiment(governor: Governor, experiment: unknown): void {
   if (typeof id === "string" && typeof name === "string") governor.learnExperiment(id, name);
 }
 
+const NOTHING: Outcome = Object.freeze({});
+
 /**
  * Reads a reply: what it created, and the names that pass by in it. Undefined when it lacks what it was
  * to create: whoever answered so was no MLflow, and the client tells its caller.
@@ -213,6 +215,13 @@ export function outcomeOf(
 ): Outcome | undefined {
   const answer = message(reply);
   switch (operation.name) {
+    // What is logged answers nothing.
+    case "log_metric":
+    case "log_param":
+    case "log_batch":
+    case "set_tag":
+    case "log_artifact":
+      return NOTHING;
     case "create_run": {
       const run = startedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.

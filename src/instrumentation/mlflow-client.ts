@@ -151,48 +151,29 @@ function governorOfContext(): Governor | undefined {
   return make?.();
 }
 
-interface Prepared {
-  readonly pending: Pending;
-  readonly operation: Operation;
-  readonly call: StoreCall;
+/** Who pays for a call that makes no run: what is configured, and what the scope overrides. */
+function payerOf(scope: GovernedScope | undefined, governor: Governor): GovernanceAttributes {
+  return scope === undefined ? governor.configuration.attributes : scope.attributes;
 }
 
-/**
- * Before the call: who pays, what is decided, what is held for it. Answers the error that the caller gets
- * instead when the call is refused.
- */
-function prepare(
+/** Who pays for a new run: its own tags have a say, and who pays is written among them. */
+function payerOfNewRun(
   scope: GovernedScope | undefined,
   governor: Governor,
-  operation: Operation,
   call: StoreCall,
-): Prepared | GovernanceRefusal {
-  const defaults = governor.configuration.attributes;
-  if (operation.name !== "create_run") {
-    const attributes = scope === undefined ? defaults : scope.attributes;
-    return begun(governor, operation, attributes, call);
-  }
+): { readonly attributes: GovernanceAttributes; readonly tagged: StoreCall } {
   const tags = tagsOf(call.body.tags);
+  const defaults = governor.configuration.attributes;
   const attributes = { ...defaults, ...attributesOfTags(tags), ...scope?.overrides };
   const ours = governanceTags(attributes);
   const keys = new Set(ours.map(({ key }) => key));
   const body = { ...call.body, tags: [...tags.filter(({ key }) => !keys.has(key)), ...ours] };
-  return begun(governor, operation, attributes, { ...call, body });
-}
-
-function begun(
-  governor: Governor,
-  operation: Operation,
-  attributes: GovernanceAttributes,
-  call: StoreCall,
-): Prepared | GovernanceRefusal {
-  const pending = governor.begin(operation, attributes);
-  return pending instanceof Error ? pending : { pending, operation, call };
+  return { attributes, tagged: { ...call, body } };
 }
 
 /** A read that is answered "there is none" was answered. */
-function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boolean {
-  const reads = governor.engine.operations[prepared.pending.operationId]?.class.endsWith("-read");
+function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean {
+  const reads = governor.engine.operations[pending.operationId]?.class.endsWith("-read");
   return reads === true && (error as { code?: unknown }).code === "RESOURCE_DOES_NOT_EXIST";
 }
 
@@ -200,47 +181,74 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
   if (governor === undefined || ungovernedWork.get()) return proceed(call);
+  let begun: Pending | GovernanceRefusal | undefined;
   let operation: Operation | undefined;
-  let prepared: Prepared | GovernanceRefusal | undefined;
+  let sent = call;
   try {
     operation = describe(governor, call);
     if (operation !== undefined && governor.unknownTo(operation) !== undefined) {
       operation = await asked(governor, operation, call, proceed);
     }
-    if (operation !== undefined) prepared = prepare(scope, governor, operation, call);
+    if (operation?.name === "create_run") {
+      const { attributes, tagged } = payerOfNewRun(scope, governor, call);
+      sent = tagged;
+      begun = governor.begin(operation, attributes);
+    } else if (operation !== undefined) {
+      begun = governor.begin(operation, payerOf(scope, governor));
+    }
   } catch (error) {
     governor.contain(error);
   }
-  if (prepared === undefined) return proceed(call);
-  if (prepared instanceof Error) {
+  if (begun === undefined) return proceed(call);
+  if (begun instanceof Error) {
     const { runId, details } = operation ?? {};
     if (runId !== undefined && details?.status === "FINISHED") {
-      await endAsFailed(governor, prepared, runId, call, proceed);
+      await endAsFailed(governor, begun, runId, call, proceed);
     }
-    throw prepared;
+    throw begun;
   }
   // While the bytes are on their way, so that it takes no time of its own.
-  const digest = prepared.call.upload?.digest?.().catch(() => undefined);
+  const digest = sent.upload?.digest?.().catch(() => undefined);
   let reply: unknown;
   try {
-    reply = await proceed(prepared.call);
+    reply = await proceed(sent);
   } catch (error) {
-    contained(governor, () => {
-      if (isAnswer(governor, prepared, error)) governor.succeed(prepared.pending, {});
-      else governor.fail(prepared.pending, error);
-    });
+    settleFailed(governor, begun, error);
     throw error;
   }
-  const contentDigest = digest && (await digest);
-  contained(governor, () => {
-    const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
-    if (outcome === undefined) {
-      governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
-    } else {
-      governor.succeed(prepared.pending, digest ? { ...outcome, contentDigest } : outcome);
-    }
-  });
+  settleAnswered(governor, begun, sent, reply, digest && (await digest));
   return reply;
+}
+
+function settleFailed(governor: Governor, pending: Pending, error: unknown): void {
+  try {
+    if (isAnswer(governor, pending, error)) governor.succeed(pending, {});
+    else governor.fail(pending, error);
+  } catch (failure) {
+    governor.contain(failure);
+  }
+}
+
+function settleAnswered(
+  governor: Governor,
+  pending: Pending,
+  call: StoreCall,
+  reply: unknown,
+  contentDigest: string | undefined,
+): void {
+  try {
+    const outcome = outcomeOf(governor, pending.operation, call, reply);
+    if (outcome === undefined) {
+      governor.fail(pending, new Error("The answer lacks what was to be created."));
+    } else {
+      governor.succeed(
+        pending,
+        contentDigest === undefined ? outcome : { ...outcome, contentDigest },
+      );
+    }
+  } catch (failure) {
+    governor.contain(failure);
+  }
 }
 
 /** What cannot be asked is not known, and a policy does not hold that against the call. */
@@ -274,14 +282,6 @@ async function endAsFailed(
   governor.noteFailure(runId, refusal);
   try {
     await governCall({ ...call, body: { ...call.body, status: "FAILED" } }, proceed);
-  } catch (error) {
-    governor.contain(error);
-  }
-}
-
-function contained(governor: Governor, action: () => void): void {
-  try {
-    action();
   } catch (error) {
     governor.contain(error);
   }

@@ -70,8 +70,15 @@ export function throughInterceptors(call: StoreCall, perform: Proceed): Promise<
   let next = perform;
   for (const { interceptor } of entries) {
     const inner = next;
-    next = async (inside, endpoint) =>
-      interceptor(inside, endpoint === undefined ? inner : (again) => inner(again, endpoint));
+    next = (inside, endpoint) => {
+      const proceed: Proceed = endpoint === undefined ? inner : (again) => inner(again, endpoint);
+      // Not an async function: each would cost every call a promise more.
+      try {
+        return Promise.resolve(interceptor(inside, proceed));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
   }
   return next(call);
 }
