@@ -22,6 +22,8 @@ export interface Setup {
   readonly timeoutMs: number;
   readonly configured: Record<string, string>;
   readonly dependencies: Record<string, DependencyState>;
+  /** Can the engine be started? */
+  hasEngine: boolean;
   /** Undefined until the options proved right. */
   configuration: Configuration | undefined;
   /** Undefined when it is none that the client can use. */

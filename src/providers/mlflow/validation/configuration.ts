@@ -82,6 +82,8 @@ export const optionsCheck: Check = {
   name: "options",
   area: "configuration",
   run(setup, found) {
+    // Prices are checked by it.
+    if (!setup.hasEngine) throw new Skipped("the engine cannot be started");
     readOptions(setup, found);
     const { configuration } = setup;
     if (configuration === undefined) return "options that cannot be used";

@@ -17,9 +17,9 @@ import {
 export const runtimeCheck: Check = {
   name: "runtime",
   area: "dependencies",
-  run({ dependencies }, found) {
+  run(setup, found) {
     const { node } = process.versions;
-    dependencies.node = { version: node, supported: engines.node, needed: true };
+    setup.dependencies.node = { version: node, supported: engines.node, needed: true };
     if (!satisfies(node, engines.node)) {
       found({
         code: "NODE_TOO_OLD",
@@ -32,6 +32,7 @@ export const runtimeCheck: Check = {
     try {
       createEngine({ runs: 1, tuples: 16, names: 64, nameBytes: 1024, reservations: 1 });
     } catch (error) {
+      setup.hasEngine = false;
       found({
         code: "WEBASSEMBLY_UNAVAILABLE",
         severity: "error",

@@ -122,6 +122,7 @@ function setupOf(options: ValidateSetupOptions): Setup {
     timeoutMs: options.timeoutMs ?? 15_000,
     configured: {},
     dependencies: {},
+    hasEngine: true,
     configuration: undefined,
     trackingUri: undefined,
     registryUri: undefined,
