@@ -34,6 +34,14 @@ export type {
   RateLimitOption,
 } from "./governance/limit-options.js";
 export type { BudgetStatus } from "./governance/limits.js";
+export type {
+  CustomPolicy,
+  NamePatterns,
+  PolicyName,
+  PolicyObjection,
+  PolicyOptions,
+  PolicyRequest,
+} from "./governance/policies/options.js";
 export type { CostQuestion, Pricing } from "./governance/pricing.js";
 export { MlflowError } from "./mlflow/errors.js";
 export type { ActiveRun } from "./mlflow/fluent.js";

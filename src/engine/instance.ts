@@ -182,7 +182,10 @@ export class Instance {
 
   /** The amount at an address. */
   amount(at: number): bigint {
-    return (this.view.getBigInt64(at + 8, true) << 64n) | this.view.getBigUint64(at, true);
+    const low = this.view.getBigUint64(at, true);
+    // Below 18 USD, as nearly always, one word says it all.
+    if ((this.view.getUint32(at + 8, true) | this.view.getUint32(at + 12, true)) === 0) return low;
+    return (this.view.getBigInt64(at + 8, true) << 64n) | low;
   }
 
   /** Gives the next call an amount, and a second one. */

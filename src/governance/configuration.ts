@@ -23,6 +23,8 @@ import {
   type RateLimitOption,
 } from "./limit-options.js";
 import { isRecord, rejectUnknown } from "./option-names.js";
+import { checkPolicies, type PolicyOptions } from "./policies/options.js";
+import { type PolicyFile, readPolicyFile } from "./policies/policy-file.js";
 import { checkBackendName, checkPricing, type Pricing } from "./pricing.js";
 
 /** Where governance reports what a person should know. Console-like. */
@@ -54,6 +56,13 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly budgets?: readonly BudgetOption[] | undefined;
   /** Limits on how many calls may come in a time. `GENOPS_RATE_LIMITS` as JSON, else none. */
   readonly rateLimits?: readonly RateLimitOption[] | undefined;
+  /** What must hold. `GENOPS_POLICIES` as JSON, else nothing. */
+  readonly policies?: PolicyOptions | undefined;
+  /**
+   * A YAML or JSON file with `policies`, `budgets`, `rateLimits` and `budgetDailyLimit` that hold beside
+   * those of the options (Node, Deno, Bun). `GENOPS_POLICY_FILE`, else none.
+   */
+  readonly policyFile?: string | undefined;
   /** Is told of every decision that is not ALLOWED, when it is made. What it throws is contained. */
   readonly onDecision?: ((decision: GovernanceDecision) => unknown) | undefined;
   /** Is told when a budget comes to a share of its limit, once a share and period. What it throws is contained. */
@@ -84,6 +93,7 @@ export interface Configuration {
   readonly storageBackends: StorageBackendMap;
   readonly runCapacity?: number;
   readonly limits: LimitOptions;
+  readonly policies: PolicyOptions;
   readonly onDecision?: (decision: GovernanceDecision) => unknown;
   readonly onBudgetAlert?: (alert: GovernanceAlert) => unknown;
   readonly auditLog?: AuditLog;
@@ -103,6 +113,8 @@ const OPTIONS = [
   "budgetDailyLimit",
   "budgets",
   "rateLimits",
+  "policies",
+  "policyFile",
   "onDecision",
   "onBudgetAlert",
   "auditLog",
@@ -209,16 +221,54 @@ function listOption<T>(
   return json === undefined ? [] : check(variable, json);
 }
 
-function limitsOption(options: AdapterOptions): LimitOptions {
+function policyFileOption(options: AdapterOptions): PolicyFile | undefined {
+  const given: unknown = options.policyFile;
+  if (given === undefined) {
+    const variable = "GENOPS_POLICY_FILE";
+    const path = environmentVariable(variable);
+    return path === undefined ? undefined : readPolicyFile(variable, path);
+  }
+  if (typeof given === "string" && given.trim() !== "") return readPolicyFile("policyFile", given);
+  throw invalid("policyFile", given, `${shown(given)} is no path of a file`);
+}
+
+/** Those of the file hold beside those of the code or the environment. */
+function limitsOption(options: AdapterOptions, file: PolicyFile | undefined): LimitOptions {
+  const content = file?.content ?? {};
+  const ofFile = <T>(field: string, check: (field: string, given: unknown) => readonly T[]) =>
+    content[field] === undefined ? [] : (file?.checked(() => check(field, content[field])) ?? []);
   const limits = {
     budgets: [
+      ...ofFile("budgetDailyLimit", (field, limit) => [dailyBudget(field, limit)]),
+      ...ofFile("budgets", checkBudgets),
       ...dailyLimitOption(options),
       ...listOption(options.budgets, "budgets", "GENOPS_BUDGETS", checkBudgets),
     ],
-    rateLimits: listOption(options.rateLimits, "rateLimits", "GENOPS_RATE_LIMITS", checkRateLimits),
+    rateLimits: [
+      ...ofFile("rateLimits", checkRateLimits),
+      ...listOption(options.rateLimits, "rateLimits", "GENOPS_RATE_LIMITS", checkRateLimits),
+    ],
   };
   checkLimitNames(limits);
   return limits;
+}
+
+/** Those of the file hold beside those of the code or the environment; one that is in both is refused. */
+function policiesOption(options: AdapterOptions, file: PolicyFile | undefined): PolicyOptions {
+  const variable = "GENOPS_POLICIES";
+  const given: unknown =
+    options.policies === undefined ? jsonOfEnvironment(variable) : options.policies;
+  const origin = options.policies === undefined ? variable : "policies";
+  const own = given === undefined ? {} : checkPolicies(origin, given);
+  const written = file?.content.policies;
+  if (file === undefined || written === undefined) return own;
+  const ofFile = file.checked(() => checkPolicies("policies", written));
+  for (const [name, value] of Object.entries(own)) {
+    if (value === undefined || (ofFile as Record<string, unknown>)[name] === undefined) continue;
+    const field = `${origin}.${name}`;
+    throw invalid(field, value, `is in ${file.path} too; say it in one of the two places`);
+  }
+  return { ...ofFile, ...own };
 }
 
 function checkHook(field: "onDecision" | "onBudgetAlert", hook: unknown): void {
@@ -330,6 +380,7 @@ export function configure(options: AdapterOptions): Configuration {
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   checkHook("onDecision", options.onDecision);
   checkHook("onBudgetAlert", options.onBudgetAlert);
+  const file = policyFileOption(options);
   const trackingUri = uriOption(options, "trackingUri");
   const registryUri = uriOption(options, "registryUri");
   // Checked by what opens it: only a runtime with files can tell a path from none.
@@ -358,7 +409,8 @@ export function configure(options: AdapterOptions): Configuration {
     pricing: pricingOption(options),
     storageBackends: storageBackendsOption(options),
     ...(runCapacity !== undefined && { runCapacity }),
-    limits: limitsOption(options),
+    limits: limitsOption(options, file),
+    policies: policiesOption(options, file),
     ...(options.onDecision !== undefined && { onDecision: options.onDecision }),
     ...(options.onBudgetAlert !== undefined && { onBudgetAlert: options.onBudgetAlert }),
     ...(auditLog !== undefined && { auditLog }),

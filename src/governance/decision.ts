@@ -1,6 +1,7 @@
 // What was decided of an operation before it ran, and why. Never changed afterwards.
 import type { BudgetPeriod, BudgetUnit } from "../engine/index.js";
 import type { GovernanceAttributes } from "./attribution.js";
+import { BudgetExceededError, type GovernanceRefusal, PolicyViolationError } from "./errors.js";
 
 /** The four results of the GenOps Governance Specification v0.1.0, section 4.1. */
 export type DecisionResult = "ALLOWED" | "WARNING" | "BLOCKED" | "RATE_LIMITED";
@@ -26,6 +27,10 @@ export interface Decision {
   readonly policy?: string;
   /** What is wrong and what to do, for a person. */
   readonly reason?: string;
+  /** What was at fault, for a policy: an attribute, a tag, an option's name. */
+  readonly field?: string;
+  /** Name of the budget or rate limit, when it was one. */
+  readonly limit?: string;
   readonly budget?: BudgetFacts;
 }
 
@@ -40,6 +45,14 @@ export function decidingOf(decisions: readonly Decision[]): Decision {
   return (
     decisions.find(isRefusal) ?? decisions.find(({ result }) => result === "WARNING") ?? ALLOWED
   );
+}
+
+/** The error that a refusal is thrown as. */
+export function errorOf(decision: Decision): GovernanceRefusal {
+  const { result, reasonCode = "", policy = "", reason = "", field = policy, limit } = decision;
+  if (limit === undefined) return new PolicyViolationError({ policy, reasonCode, field }, reason);
+  const code = result === "RATE_LIMITED" ? "RATE_LIMITED" : "BUDGET_EXCEEDED";
+  return new BudgetExceededError(code, { policy, reasonCode, budget: limit }, reason);
 }
 
 /** A decision that was not ALLOWED, as the option `onDecision` is told of it. */

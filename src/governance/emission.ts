@@ -4,7 +4,7 @@ import type { Engine, RunStatus } from "../engine/index.js";
 import { openAuditTrail } from "../telemetry/audit/open.js";
 import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
 import { MLFLOW } from "../telemetry/semantics.js";
-import { SpanEmitter } from "../telemetry/spans.js";
+import { type OperationShape, SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
 import { ALLOWED, type Decision, decidingOf, type GovernanceAlert } from "./decision.js";
@@ -36,16 +36,31 @@ export interface RefusedOperation {
   readonly attributes: GovernanceAttributes;
   readonly decisions: readonly Decision[];
   readonly run: RunState | undefined;
+  /** Held before it was refused: bytes that went by came to be too many. Absent when nothing was. */
+  readonly reserved?: bigint;
   /** Milliseconds since 1970. */
   readonly atMs: number;
   readonly error: Error;
 }
+
+/** A shape, and what it was made of. */
+interface KnownShape {
+  readonly shape: OperationShape;
+  readonly reserved: bigint;
+  readonly cost: bigint;
+  readonly experimentName: string | undefined;
+}
+
+/** Runs whose shapes are kept before they are put together anew. */
+const SHAPED_RUNS_MAX = 256;
 
 export class Emission {
   readonly #engine: Engine;
   readonly #runs: RunBook;
   readonly #spans: SpanEmitter;
   readonly #audit: AuditTrail | undefined;
+  /** What is told of the usual operations of runs that are open. */
+  readonly #shapes = new Map<RunState, Map<number, KnownShape>>();
 
   /** @throws {ConfigurationError} when an audit trail is asked for that cannot be written. */
   constructor(
@@ -105,6 +120,7 @@ export class Emission {
   /** Ends a run's span with what no operation span carries. */
   endRun(run: RunState, status: RunStatus, endMs: number): void {
     if (run.span === undefined) return;
+    this.#shapes.delete(run);
     this.#spans.endRun(run.span, {
       endMs,
       reserved: run.reserved,
@@ -119,27 +135,55 @@ export class Emission {
   }
 
   operation(settled: SettledOperation): void {
-    const { operation, operationId, run, reserved, cost, outcome } = settled;
+    const { operation, run, cost, startMs, endMs, alerts, error } = settled;
     if (run) run.emitted += cost;
-    this.#spans.emitOperation({
+    const runSpan = run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span;
+    this.#spans.emitOperation(this.#shapeOf(settled), { startMs, endMs, alerts, error, runSpan });
+  }
+
+  /** What is logged to one run, over and over, is told alike but for its time: put together once. */
+  #shapeOf(settled: SettledOperation): OperationShape {
+    const { operation, operationId, run, reserved, cost, decisions, alerts } = settled;
+    const isUsual =
+      run?.span !== undefined &&
+      operation.upload === undefined &&
+      alerts.length === 0 &&
+      decisions.length === 1 &&
+      decisions[0] === ALLOWED;
+    if (!isUsual) return this.#newShape(settled);
+    const experimentName = this.#runs.experimentName(run.started.experimentId ?? "");
+    let shapes = this.#shapes.get(run);
+    if (shapes === undefined) {
+      if (this.#shapes.size >= SHAPED_RUNS_MAX) this.#shapes.clear();
+      shapes = new Map();
+      this.#shapes.set(run, shapes);
+    }
+    const known = shapes.get(operationId);
+    if (
+      known !== undefined &&
+      known.reserved === reserved &&
+      known.cost === cost &&
+      known.experimentName === experimentName
+    ) {
+      return known.shape;
+    }
+    const shape = this.#newShape(settled);
+    shapes.set(operationId, { shape, reserved, cost, experimentName });
+    return shape;
+  }
+
+  #newShape(settled: SettledOperation): OperationShape {
+    const { operation, operationId, run, reserved, cost, outcome, decisions, alerts } = settled;
+    return this.#spans.shapeOf({
       name: operation.name,
       class: this.#engine.operations[operationId]?.class ?? "other",
-      startMs: settled.startMs,
-      endMs: settled.endMs,
       reserved,
       actual: cost,
       // What was warned of or brought a budget to its limit is told as a unit even when it is free.
-      priced:
-        reserved > 0n ||
-        cost > 0n ||
-        settled.alerts.length > 0 ||
-        decidingOf(settled.decisions) !== ALLOWED,
-      decisions: settled.decisions,
-      alerts: settled.alerts,
+      priced: reserved > 0n || cost > 0n || alerts.length > 0 || decidingOf(decisions) !== ALLOWED,
+      decisions,
       attributes: settled.attributes,
       mlflow: this.#operationAttributes(operation, run, outcome),
-      error: settled.error,
-      runSpan: run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span,
     });
   }
 
@@ -153,6 +197,7 @@ export class Emission {
       class: entry?.class ?? "other",
       atMs,
       decisions,
+      reserved: refused.reserved,
       attributes,
       mlflow: this.#operationAttributes(operation, run, {}),
       error,

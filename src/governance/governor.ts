@@ -4,14 +4,16 @@ import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
-import type { Configuration, Logger } from "./configuration.js";
-import { ALLOWED, type Decision, type GovernanceAlert } from "./decision.js";
+import type { Configuration } from "./configuration.js";
+import { type Decision, type GovernanceAlert, isRefusal } from "./decision.js";
+import { ALL_ALLOWED, Decisions } from "./decisions.js";
 import { Emission } from "./emission.js";
-import { BudgetExceededError, type GovernanceRefusal } from "./errors.js";
+import type { GovernanceRefusal } from "./errors.js";
 import { type JournalStatus, type LedgerJournal, type Needs, openJournal } from "./journal/open.js";
-import { Limits } from "./limits.js";
+import type { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
 import type { Operation, Outcome, StartedRun } from "./operation.js";
+import { Policies } from "./policies/policies.js";
 import { pricedEngine } from "./pricing.js";
 import { hasCode, RunBook, type RunState } from "./runs.js";
 
@@ -21,7 +23,7 @@ export interface Pending {
   readonly attributes: GovernanceAttributes;
   readonly operationId: number;
   readonly meter: number;
-  readonly quantity: number;
+  quantity: number;
   readonly run: RunState | undefined;
   node: number;
   /** Absent when no reservation could be held; the operation is then booked in one call. */
@@ -36,7 +38,6 @@ export interface Pending {
   readonly audited: AuditedCall | undefined;
 }
 
-const ALL_ALLOWED: readonly Decision[] = Object.freeze([ALLOWED]);
 const NO_ALERTS: readonly GovernanceAlert[] = Object.freeze([]);
 const NOTHING_LEARNED: Outcome = Object.freeze({});
 /** Budgets that an engine has room for unless more are asked for. */
@@ -52,12 +53,13 @@ function isEnded(status: string): status is RunStatus {
 export class Governor {
   readonly engine: Engine;
   readonly configuration: Configuration;
-  readonly limits: Limits;
   readonly runs: RunBook;
 
   readonly #notices: Notices;
   readonly #emission: Emission;
   readonly #journal: LedgerJournal | undefined;
+  readonly #policies: Policies;
+  readonly #decisions: Decisions;
   #runsStarted = 0;
 
   /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
@@ -75,7 +77,8 @@ export class Governor {
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
       onFolded: () => notices.folded(),
     });
-    this.runs = new RunBook(this.engine, runLimit);
+    this.#policies = new Policies(configuration.policies, this.engine.operations, notices);
+    this.runs = new RunBook(this.engine, runLimit, this.#policies.tracksTags);
     this.#emission = new Emission(this.engine, this.runs, configuration, notices, version);
     // The first time that an engine is told says which periods its budgets begin in.
     this.tick();
@@ -87,19 +90,26 @@ export class Governor {
       warn: (message) => notices.once(`journal ${message}`, () => message),
       onAlerts: () => this.limits.takeAlerts(),
     });
-    this.limits = new Limits(
+    this.#decisions = new Decisions(
       this.engine,
-      configuration.limits,
+      this.#policies,
+      this.runs,
+      this.#emission,
+      configuration,
       notices,
-      configuration.onBudgetAlert,
       this.#journal,
     );
     // What was spent before may have come to them already.
     if (this.#journal !== undefined) this.limits.takeAlerts();
   }
 
-  get logger(): Logger {
-    return this.#notices.logger;
+  get limits(): Limits {
+    return this.#decisions.limits;
+  }
+
+  /** Tells a person something once, by the configured logger. Never throws. */
+  warnOnce(key: string, message: string): void {
+    this.#notices.once(key, () => message);
   }
 
   /** Internal failures that were kept from the user's program. */
@@ -156,9 +166,9 @@ export class Governor {
   }
 
   /** Moves the ledger's clock to now; reading the day's usage needs it too. */
-  tick(): void {
+  tick(nowMs = Date.now()): void {
     try {
-      this.engine.tick(Date.now());
+      this.engine.tick(nowMs);
     } catch (error) {
       // The host's clock leapt: what follows is booked to the last day known.
       this.contain(error);
@@ -174,41 +184,46 @@ export class Governor {
 
   /**
    * Decides and reserves. `attributes` pay unless the run that is written already has a payer. Answers the
-   * error to be thrown instead of making the call, when a limit that blocks refuses it.
+   * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
-    this.tick();
+    const startMs = Date.now();
+    this.tick(startMs);
     const engine = this.engine;
     const operationId = engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
+    const call = { operation, operationId, attributes: payer, run };
+    let decisions = this.#decisions.judge(call);
+    if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
     let node = run?.node ?? this.runs.scope(operation, attributes);
     let meter = 0;
     let quantity = 0;
     if (operation.upload) {
-      const { artifactUri, sizeBytes } = operation.upload;
+      const { artifactUri, sizeBytes = 0 } = operation.upload;
       const backend = storageBackend(artifactUri, this.configuration.storageBackends);
       meter = engine.meter(storageMeter(backend));
       quantity = sizeBytes;
     }
-    const held = this.runs.onNode(
-      node,
-      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes)),
-      (alive) => {
-        node = alive;
-        return this.#reserve(alive, operationId, meter, quantity);
-      },
-    );
-    let decisions = ALL_ALLOWED;
-    if (typeof held !== "number") {
-      const refusal = this.#refuse(held, operation, operationId, payer, run);
-      if (refusal !== undefined) return refusal;
-    } else if (!this.limits.isEmpty) {
-      decisions = this.#warnings(operation, run);
+    let held: number | Refusal;
+    try {
+      held = this.#reserve(node, operationId, meter, quantity);
+    } catch (error) {
+      if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      // It was folded to make room; what takes its place is asked.
+      node = run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, attributes);
+      held = this.#reserve(node, operationId, meter, quantity);
     }
-    const reserved = typeof held === "number" ? engine.lastReserved() : 0n;
-    this.#tellHook(operation, payer, decisions);
+    if (typeof held === "number") {
+      decisions = this.#decisions.warnedBy(call, decisions);
+    } else {
+      decisions = this.#decisions.refusedBy(held, call, decisions);
+      if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
+    }
+    const ticket = typeof held === "number" ? held : undefined;
+    const reserved = ticket === undefined ? 0n : engine.lastReserved();
+    this.#decisions.tell(call, decisions);
     return {
       operation,
       attributes: payer,
@@ -217,10 +232,10 @@ export class Governor {
       quantity,
       run,
       node,
-      ticket: typeof held === "number" ? held : undefined,
+      ticket,
       reserved,
       decisions,
-      startMs: Date.now(),
+      startMs,
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
     };
@@ -247,68 +262,40 @@ export class Governor {
     };
   }
 
-  #warnings(operation: Operation, run: RunState | undefined): readonly Decision[] {
-    const warned = this.engine.lastWarned();
-    if (warned === undefined) return ALL_ALLOWED;
-    const decision = this.limits.warning(warned, operation.name, this.runs.ownerOf(run));
-    return decision === undefined ? ALL_ALLOWED : [decision];
+  /** Does any policy judge this operation, or learn from it? */
+  judges(operationId: number): boolean {
+    const policies = this.#policies;
+    return policies.tracksTags || policies.rulesFor(operationId) !== undefined;
   }
 
-  /** Tells of a refusal and makes its error; undefined when the call may go on without a reservation. */
-  #refuse(
-    refusal: Refusal,
-    operation: Operation,
-    operationId: number,
-    attributes: GovernanceAttributes,
-    run: RunState | undefined,
-  ): GovernanceRefusal | undefined {
-    const decision = this.limits.refusal(refusal, operation.name, this.runs.ownerOf(run));
-    if (decision === undefined) return undefined;
-    const { result, reasonCode = "", policy = "", reason = "", budget } = decision;
-    const error = new BudgetExceededError(
-      result === "RATE_LIMITED" ? "RATE_LIMITED" : "BUDGET_EXCEEDED",
-      { policy, reasonCode, budget: budget?.name ?? policy.replace(/^\w+\./, "") },
-      reason,
+  /** What policies must know to judge a call, and does not pass by with it. */
+  unknownTo({ name, runId, details }: Operation): "run" | "modelVersion" | undefined {
+    if (this.#policies.tracksTags && runId !== undefined && details?.status === "FINISHED") {
+      return this.runs.tagsOf(runId) === undefined ? "run" : undefined;
+    }
+    // Others move versions too, so what was seen of one before says nothing.
+    const moves = this.#policies.tracksStages && name === "transition_model_version_stage";
+    return moves ? "modelVersion" : undefined;
+  }
+
+  /**
+   * Raises what is held while bytes of unknown length go by: `totalBytes` is all so far. Answers the error
+   * that the call must be cut off with, when a policy or a budget that blocks has no room for them; the
+   * operation has then ended, and neither {@link succeed} nor {@link fail} may follow.
+   */
+  grow(pending: Pending, totalBytes: number): GovernanceRefusal | undefined {
+    const { ticket, reserved, meter, quantity } = pending;
+    const refused = this.#decisions.growth(pending, totalBytes, () =>
+      ticket === undefined ? undefined : this.engine.extend(ticket, meter, totalBytes - quantity),
     );
-    const decisions = [decision];
-    // Refused is refused, even where it cannot be told.
-    try {
-      this.#emission.refused({
-        operation,
-        operationId,
-        attributes,
-        decisions,
-        run,
-        atMs: Date.now(),
-        error,
-      });
-    } catch (failure) {
-      this.contain(failure);
+    if (refused === undefined) {
+      pending.quantity = totalBytes;
+      return undefined;
     }
-    this.#tellHook(operation, attributes, decisions);
+    if (ticket !== undefined) this.engine.release(ticket);
+    const error = this.#decisions.refuse(pending, [refused], reserved);
+    this.#emission.auditAfter(pending.audited, { cost: 0n, error });
     return error;
-  }
-
-  #tellHook(
-    { name, runId }: Operation,
-    attributes: GovernanceAttributes,
-    decisions: readonly Decision[],
-  ): void {
-    const hook = this.configuration.onDecision;
-    if (hook === undefined || decisions === ALL_ALLOWED) return;
-    for (const decision of decisions) {
-      const { reasonCode = "", policy = "", reason = "" } = decision;
-      const owner = runId === undefined ? {} : { runId };
-      this.#notices.callHook("onDecision", hook, {
-        ...decision,
-        reasonCode,
-        policy,
-        reason,
-        operation: name,
-        ...owner,
-        attributes,
-      });
-    }
   }
 
   // ── after the call ─────────────────────────────────────────────────────────────────────────────
@@ -326,6 +313,7 @@ export class Governor {
     if ((flags & FLAGS.overflowed) !== 0) this.#notices.overflowed();
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
     this.runs.book(run, cost);
+    if (this.#policies.tracksTags && run) this.runs.learnTags(run, pending.operation);
     this.#emission.auditAfter(pending.audited, { cost, outcome });
     const endMs = pending.startMs + elapsed;
     if (outcome.startedRun && run) {

@@ -164,6 +164,7 @@ export class Limits {
         result: "BLOCKED",
         reasonCode: "BUDGET_RESERVATION_FAILED",
         policy: "budget",
+        limit: "budgets",
         reason: `${operation} was not sent: too many calls are under way for another to be held against the budgets; wait for some of them`,
       };
     }
@@ -175,6 +176,7 @@ export class Limits {
       result: "BLOCKED",
       reasonCode: refusal.reasonCode,
       policy: `budget.${option.name}`,
+      limit: option.name,
       reason: `${operation} was not sent: budget ${JSON.stringify(option.name)} has ${facts.remaining} of ${facts.allocated} ${unitText(facts.unit)} left ${periodText(option.period)}; ${remedyOf(option)}`,
       budget: facts,
     };
@@ -200,6 +202,7 @@ export class Limits {
       result: "WARNING",
       reasonCode: "BUDGET_EXCEEDED",
       policy: `budget.${option.name}`,
+      limit: option.name,
       reason,
       budget: facts,
     };
@@ -209,6 +212,7 @@ export class Limits {
     return {
       reasonCode: "RATE_LIMITED",
       policy: `rateLimit.${option.name}`,
+      limit: option.name,
       reason: `${operation} is above rate limit ${JSON.stringify(option.name)} of ${option.operations} operations a ${option.per}; send fewer calls (a batch is one), or try again in a ${option.per}`,
     };
   }

@@ -49,14 +49,15 @@ export class Notices {
     try {
       const answer = hook(told);
       (answer as PromiseLike<unknown> | undefined)?.then?.(undefined, (error: unknown) =>
-        this.#hookFailed(name, error),
+        this.hookFailed(name, error),
       );
     } catch (error) {
-      this.#hookFailed(name, error);
+      this.hookFailed(name, error);
     }
   }
 
-  #hookFailed(name: string, error: unknown): void {
+  /** A function of the user's threw. */
+  hookFailed(name: string, error: unknown): void {
     this.containedFailures++;
     this.once(`hook ${name}`, () => `${name} threw; the program goes on. ${messageOf(error)}`);
   }

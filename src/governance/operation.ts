@@ -1,4 +1,21 @@
 // One operation as governance sees it: what it is, what it touches, how much. Every way in makes the same.
+import type { RunTag } from "./attribution.js";
+
+/** What a call says beside what it costs. */
+export interface OperationDetails {
+  /** Name that is given to a new or renamed run, experiment or registered model. */
+  readonly newName?: string | undefined;
+  /** Where the artifacts of a new experiment are to be. */
+  readonly artifactLocation?: string | undefined;
+  /** Status that a run is given. */
+  readonly status?: string | undefined;
+  /** Tags that are set on a run. */
+  readonly tags?: readonly RunTag[] | undefined;
+  /** Key of a tag that is taken from a run. */
+  readonly deletedTag?: string | undefined;
+  /** Stage that a model version is in, before it is moved. */
+  readonly currentStage?: string | undefined;
+}
 
 /** Made by an instrumentation before the call runs. */
 export interface Operation {
@@ -12,8 +29,12 @@ export interface Operation {
   readonly modelName?: string | undefined;
   readonly modelVersion?: string | undefined;
   readonly modelStage?: string | undefined;
-  /** Bytes kept, and where. */
-  readonly upload?: { readonly artifactUri: string; readonly sizeBytes: number } | undefined;
+  /** Bytes kept, and where; bytes that nobody knows beforehand are told as they go by. */
+  readonly upload?:
+    | { readonly artifactUri: string; readonly sizeBytes?: number | undefined }
+    | undefined;
+  /** What only policies ask for; absent for operations that have nothing of it. */
+  readonly details?: OperationDetails | undefined;
   /** What a batch carries; 1 for a single call. */
   readonly items: number;
 }
@@ -25,6 +46,8 @@ export interface StartedRun {
   readonly parentRunId?: string | undefined;
   readonly experimentId?: string | undefined;
   readonly artifactUri?: string | undefined;
+  /** All tags that it has; absent when they are not known. */
+  readonly tags?: readonly RunTag[] | undefined;
 }
 
 /** What a reply teaches. */

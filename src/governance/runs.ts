@@ -21,6 +21,8 @@ export interface RunState {
   emitted: bigint;
   span: Span | undefined;
   failure: unknown;
+  /** Tags by key, where policies ask for them; absent when they are not known. */
+  tags: Map<string, string> | undefined;
 }
 
 /** What is kept in memory of scopes and names before it starts anew. */
@@ -30,19 +32,25 @@ export function hasCode(error: unknown, code: EngineErrorCode): boolean {
   return error instanceof EngineError && error.code === code;
 }
 
+function tagMap({ tags }: StartedRun): Map<string, string> | undefined {
+  return tags && new Map(tags.map(({ key, value }) => [key, value]));
+}
+
 export class RunBook implements SummaryNames {
   readonly #engine: Engine;
   readonly #limit: number;
+  readonly #keepsTags: boolean;
   readonly #runs = new Map<string, RunState>();
   readonly #runNames = new Map<string, string>();
   readonly #experimentNames = new Map<string, string>();
   readonly #scopes = new Map<string, number>();
   readonly #learned = new Map<string, StartedRun>();
 
-  /** `limit`: runs that are kept. */
-  constructor(engine: Engine, limit: number) {
+  /** `limit`: runs that are kept; `keepsTags`: does a policy ask for their tags? */
+  constructor(engine: Engine, limit: number, keepsTags: boolean) {
     this.#engine = engine;
     this.#limit = limit;
+    this.#keepsTags = keepsTags;
   }
 
   // ── names ──────────────────────────────────────────────────────────────────────────────────────
@@ -62,15 +70,34 @@ export class RunBook implements SummaryNames {
 
   /** Learns of a run that began elsewhere, so that what is written to it finds its experiment. */
   learn(started: StartedRun): void {
-    if (this.#runs.has(started.runId)) return;
+    const known = this.#runs.get(started.runId);
+    if (known !== undefined) {
+      if (this.#keepsTags) known.tags ??= tagMap(started);
+      return;
+    }
     if (this.#learned.size >= CACHE_MAX) this.#learned.clear();
-    this.#learned.set(started.runId, started);
+    this.#learned.set(started.runId, this.#keepsTags ? started : { ...started, tags: undefined });
+  }
+
+  /** Learns the tags that an operation has set on a run, or taken from it. */
+  learnTags({ tags }: RunState, { details }: Operation): void {
+    if (tags === undefined || details === undefined) return;
+    for (const { key, value } of details.tags ?? []) tags.set(key, value);
+    if (details.deletedTag !== undefined) tags.delete(details.deletedTag);
   }
 
   // ── runs ───────────────────────────────────────────────────────────────────────────────────────
 
   get(runId: string): RunState | undefined {
     return this.#runs.get(runId);
+  }
+
+  /** All tags of a run; undefined when they are not known, or no policy asks for them. */
+  tagsOf(runId: string): ReadonlyMap<string, string> | undefined {
+    const run = this.#runs.get(runId);
+    if (run !== undefined) return run.tags;
+    const learned = this.#keepsTags ? this.#learned.get(runId) : undefined;
+    return learned && tagMap(learned);
   }
 
   /** The run that an operation writes; one that began elsewhere is opened by what changes it. */
@@ -99,10 +126,11 @@ export class RunBook implements SummaryNames {
       if (hasCode(error, "ATTRIBUTION_IMMUTABLE")) return undefined;
       throw error;
     }
+    const { tags: _, ...kept } = started;
     const state: RunState = {
       node,
       attributes,
-      started,
+      started: kept,
       parent: started.parentRunId === undefined ? undefined : this.#runs.get(started.parentRunId),
       reserved,
       own: 0n,
@@ -110,6 +138,7 @@ export class RunBook implements SummaryNames {
       emitted: 0n,
       span: undefined,
       failure: undefined,
+      tags: this.#keepsTags ? tagMap(started) : undefined,
     };
     this.#makeRoom();
     this.#runs.set(started.runId, state);

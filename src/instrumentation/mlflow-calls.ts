@@ -1,12 +1,16 @@
 // Calls of the MLflow client → operations, and what their replies teach. Route and body decide, nothing else.
 import type { RunTag } from "../governance/attribution.js";
+import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor } from "../governance/governor.js";
-import type { Operation, Outcome, StartedRun } from "../governance/operation.js";
+import type { Operation, OperationDetails, Outcome, StartedRun } from "../governance/operation.js";
 import { knownExperimentName } from "../mlflow/experiment-names.js";
-import type { StoreCall } from "../mlflow/interceptor.js";
+import type { Proceed, StoreCall } from "../mlflow/interceptor.js";
+import { getModelVersion, getRun, logBatch } from "../mlflow/spec.js";
 
 type Message = Readonly<Record<string, unknown>>;
 
+/** Characters that any MLflow keeps of a tag's value. */
+const TAG_LENGTH_MAX = 5000;
 const PARENT_RUN_TAG = "mlflow.parentRunId";
 const RUN_NAME_TAG = "mlflow.runName";
 
@@ -39,46 +43,81 @@ function itemsOf(name: string, body: Message): number {
   return 1;
 }
 
+/** What is known of a route: found out once. */
+interface KnownRoute {
+  readonly name: string;
+  readonly isRegistry: boolean;
+  /** Has its body something that only policies ask for? */
+  readonly hasDetails: boolean;
+  /** Does it carry several things at once? */
+  readonly isBatch: boolean;
+}
+
 const REGISTRY = ["registry-write", "registry-read"];
+const BATCHES = ["log_batch", "log_inputs", "log_outputs"];
 
-/** Operation ids by route, for one engine's table; a route is classified once. */
-const OPERATIONS = new WeakMap<Governor, Map<string, number>>();
+/** Reads what only policies ask for, by operation. */
+const DETAILS: Readonly<Record<string, (body: Message) => OperationDetails>> = {
+  create_run: (body) => ({ newName: text(body.run_name), tags: tagsOf(body.tags) }),
+  update_run: (body) => ({ newName: text(body.run_name), status: text(body.status) }),
+  set_tag: (body) => ({ tags: tagsOf([body]) }),
+  log_batch: (body) => ({ tags: tagsOf(body.tags) }),
+  delete_tag: (body) => ({ deletedTag: text(body.key) }),
+  create_experiment: (body) => ({
+    newName: text(body.name),
+    artifactLocation: text(body.artifact_location),
+  }),
+  update_experiment: (body) => ({ newName: text(body.new_name) }),
+  create_registered_model: (body) => ({ newName: text(body.name) }),
+  rename_registered_model: (body) => ({ newName: text(body.new_name) }),
+};
 
-function classify(governor: Governor, call: StoreCall): number {
-  let known = OPERATIONS.get(governor);
-  if (known === undefined) {
-    known = new Map();
-    OPERATIONS.set(governor, known);
+/** Routes by method and template, for one engine's table; a route is classified once. */
+const ROUTES = new WeakMap<Governor, Map<string, Map<string, KnownRoute | undefined>>>();
+
+function classify(governor: Governor, { method, route }: StoreCall): KnownRoute | undefined {
+  let methods = ROUTES.get(governor);
+  if (methods === undefined) {
+    methods = new Map();
+    ROUTES.set(governor, methods);
   }
-  const key = `${call.method} ${call.route}`;
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  const id = governor.engine.classify(call.method, call.route);
-  known.set(key, id);
-  return id;
+  let routes = methods.get(method);
+  if (routes === undefined) {
+    routes = new Map();
+    methods.set(method, routes);
+  }
+  const known = routes.get(route);
+  if (known !== undefined || routes.has(route)) return known;
+  const entry = governor.engine.operations[governor.engine.classify(method, route)];
+  const found = entry && {
+    name: entry.name,
+    isRegistry: REGISTRY.includes(entry.class),
+    hasDetails: governor.judges(entry.id) && Object.hasOwn(DETAILS, entry.name),
+    isBatch: BATCHES.includes(entry.name),
+  };
+  routes.set(route, found);
+  return found;
 }
 
 /** What a call is; undefined when it is none of MLflow's. */
 export function describe(governor: Governor, call: StoreCall): Operation | undefined {
-  const known = governor.engine.operations[classify(governor, call)];
+  const known = classify(governor, call);
   if (known === undefined) return undefined;
-  const { body } = call;
-  const registry = REGISTRY.includes(known.class);
-  const runId = call.upload?.runId ?? text(body.run_id) ?? text(body.run_uuid);
+  const { body, upload } = call;
+  const { name, isRegistry } = known;
+  const runId = upload?.runId ?? text(body.run_id) ?? text(body.run_uuid);
   return {
-    name: known.name,
+    name,
     // A registered model's version names the run that it came from; it is not written.
-    ...(registry ? { parentRunId: runId } : { runId }),
+    runId: isRegistry ? undefined : runId,
+    parentRunId: isRegistry ? runId : undefined,
     experimentId: text(body.experiment_id),
-    ...(registry && {
-      modelName: text(body.name),
-      modelVersion: text(body.version),
-      modelStage: text(body.stage),
-    }),
-    ...(call.upload && {
-      upload: { artifactUri: call.upload.artifactUri, sizeBytes: call.upload.sizeBytes },
-    }),
-    items: itemsOf(known.name, body),
+    modelName: isRegistry ? text(body.name) : undefined,
+    modelVersion: isRegistry ? text(body.version) : undefined,
+    modelStage: isRegistry ? text(body.stage) : undefined,
+    upload,
+    details: known.hasDetails ? DETAILS[name]?.(body) : undefined,
+    items: known.isBatch ? itemsOf(name, body) : 1,
   };
 }
 
@@ -94,7 +133,54 @@ function startedRun(run: unknown): StartedRun | undefined {
     parentRunId: text(tag(PARENT_RUN_TAG)),
     experimentId: text(info.experiment_id),
     artifactUri: text(info.artifact_uri),
+    tags,
   };
+}
+
+/**
+ * Asks the store for what policies must know to judge a call: past everything that governs, and unbilled.
+ * Rejects as the store does.
+ */
+export async function informed(
+  governor: Governor,
+  operation: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<Operation> {
+  const unknown = governor.unknownTo(operation);
+  if (unknown === undefined) return operation;
+  const { storeUri } = call;
+  if (unknown === "run") {
+    const { method, route } = getRun;
+    const body = { run_id: operation.runId };
+    const reply = await proceed({ method, route, path: route, body, storeUri }, getRun);
+    const run = startedRun(message(reply).run);
+    if (run) governor.learnRun(run);
+    return operation;
+  }
+  const { method, route } = getModelVersion;
+  const body = { name: operation.modelName, version: operation.modelVersion };
+  const reply = await proceed({ method, route, path: route, body, storeUri }, getModelVersion);
+  const currentStage = text(message(message(reply).model_version).current_stage);
+  return { ...operation, details: { ...operation.details, currentStage } };
+}
+
+/** Tells a run why it may not end as it should, as tags; past everything that governs, and unbilled. */
+export async function tagRefusal(
+  { policy, reasonCode, message: reason }: GovernanceRefusal,
+  runId: string,
+  { storeUri }: StoreCall,
+  proceed: Proceed,
+): Promise<void> {
+  const { method, route } = logBatch;
+  const tags = [
+    { key: "genops.policy.result", value: "BLOCKED" },
+    { key: "genops.policy.reason_code", value: reasonCode },
+    { key: "genops.policy.name", value: policy },
+    { key: "genops.policy.reason", value: reason.slice(0, TAG_LENGTH_MAX) },
+  ];
+  const body = { run_id: runId, metrics: [], params: [], tags };
+  await proceed({ method, route, path: route, body, storeUri }, logBatch);
 }
 
 /** Learns a name that the client knows already and does not ask for again. */
@@ -109,6 +195,8 @@ function learnExperiment(governor: Governor, experiment: unknown): void {
   if (typeof id === "string" && typeof name === "string") governor.learnExperiment(id, name);
 }
 
+const NOTHING: Outcome = Object.freeze({});
+
 /**
  * Reads a reply: what it created, and the names that pass by in it. Undefined when it lacks what it was
  * to create: whoever answered so was no MLflow, and the client tells its caller.
@@ -121,13 +209,22 @@ export function outcomeOf(
 ): Outcome | undefined {
   const answer = message(reply);
   switch (operation.name) {
+    // What is logged answers nothing.
+    case "log_metric":
+    case "log_param":
+    case "log_batch":
+    case "set_tag":
+    case "log_artifact":
+      return NOTHING;
     case "create_run": {
       const run = startedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.
       const asked = tagsOf(call.body.tags).find(({ key }) => key === PARENT_RUN_TAG)?.value;
       if (run === undefined) return undefined;
       learnKnownName(governor, call, run.experimentId);
-      return { startedRun: { ...run, parentRunId: run.parentRunId ?? asked } };
+      // A reply may leave tags out that the request has.
+      const tags = [...tagsOf(call.body.tags), ...(run.tags ?? [])];
+      return { startedRun: { ...run, parentRunId: run.parentRunId ?? asked, tags } };
     }
     case "create_experiment": {
       const id = text(answer.experiment_id);

@@ -7,16 +7,16 @@ import {
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
-import { addInterceptor, type StoreCall } from "../mlflow/interceptor.js";
+import { addInterceptor, type Proceed, type StoreCall } from "../mlflow/interceptor.js";
 import { createAsyncContext } from "../runtime/capabilities.js";
-import { describe, outcomeOf, tagsOf } from "./mlflow-calls.js";
-
-type Proceed = (call: StoreCall) => Promise<unknown>;
+import { describe, informed, outcomeOf, tagRefusal, tagsOf } from "./mlflow-calls.js";
 
 /** Who governs a part of the program, and what it overrides. */
 export interface GovernedScope {
   readonly governor: Governor;
   readonly overrides: GovernanceAttributes;
+  /** What is configured, with the overrides. */
+  readonly attributes: GovernanceAttributes;
   /** The scope around this one. */
   readonly outer: GovernedScope | undefined;
   ended: boolean;
@@ -68,7 +68,9 @@ function newScope(governor: Governor, overrides: GovernanceAttributes): Governed
   const inherited = outer?.governor === governor ? outer.overrides : {};
   openScopes++;
   updateSeam();
-  return { governor, overrides: { ...inherited, ...overrides }, outer, ended: false };
+  const all = { ...inherited, ...overrides };
+  const attributes = { ...governor.configuration.attributes, ...all };
+  return { governor, overrides: all, attributes, outer, ended: false };
 }
 
 /** Ends a scope; a second time changes nothing. */
@@ -100,49 +102,29 @@ export function enterScope(governor: Governor, overrides: GovernanceAttributes):
   return scope;
 }
 
-interface Prepared {
-  readonly pending: Pending;
-  readonly operation: Operation;
-  readonly call: StoreCall;
+/** Who pays for a call that makes no run: what is configured, and what the scope overrides. */
+function payerOf(scope: GovernedScope | undefined, governor: Governor): GovernanceAttributes {
+  return scope === undefined ? governor.configuration.attributes : scope.attributes;
 }
 
-/**
- * Before the call: what it is, who pays, what is held for it. Answers the error that the caller gets
- * instead when the call is refused.
- */
-function prepare(
+/** Who pays for a new run: its own tags have a say, and who pays is written among them. */
+function payerOfNewRun(
   scope: GovernedScope | undefined,
   governor: Governor,
   call: StoreCall,
-): Prepared | GovernanceRefusal | undefined {
-  const operation = describe(governor, call);
-  if (operation === undefined) return undefined;
-  const defaults = governor.configuration.attributes;
-  if (operation.name !== "create_run") {
-    const attributes = { ...defaults, ...scope?.overrides };
-    return begun(governor, operation, attributes, call);
-  }
+): { readonly attributes: GovernanceAttributes; readonly tagged: StoreCall } {
   const tags = tagsOf(call.body.tags);
+  const defaults = governor.configuration.attributes;
   const attributes = { ...defaults, ...attributesOfTags(tags), ...scope?.overrides };
   const ours = governanceTags(attributes);
   const keys = new Set(ours.map(({ key }) => key));
   const body = { ...call.body, tags: [...tags.filter(({ key }) => !keys.has(key)), ...ours] };
-  return begun(governor, operation, attributes, { ...call, body });
-}
-
-function begun(
-  governor: Governor,
-  operation: Operation,
-  attributes: GovernanceAttributes,
-  call: StoreCall,
-): Prepared | GovernanceRefusal {
-  const pending = governor.begin(operation, attributes);
-  return pending instanceof Error ? pending : { pending, operation, call };
+  return { attributes, tagged: { ...call, body } };
 }
 
 /** A read that is answered "there is none" was answered. */
-function isAnswer(governor: Governor, prepared: Prepared, error: unknown): boolean {
-  const reads = governor.engine.operations[prepared.pending.operationId]?.class.endsWith("-read");
+function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean {
+  const reads = governor.engine.operations[pending.operationId]?.class.endsWith("-read");
   return reads === true && (error as { code?: unknown }).code === "RESOURCE_DOES_NOT_EXIST";
 }
 
@@ -150,47 +132,101 @@ async function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
   const scope = currentScope();
   const governor = scope?.governor ?? installed.at(-1);
   if (governor === undefined) return proceed(call);
-  let prepared: Prepared | GovernanceRefusal | undefined;
+  let begun: Pending | GovernanceRefusal | undefined;
+  let operation: Operation | undefined;
+  let sent = call;
   try {
-    prepared = prepare(scope, governor, call);
+    operation = describe(governor, call);
+    if (operation !== undefined && governor.unknownTo(operation) !== undefined) {
+      operation = await asked(governor, operation, call, proceed);
+    }
+    if (operation?.name === "create_run") {
+      const { attributes, tagged } = payerOfNewRun(scope, governor, call);
+      sent = tagged;
+      begun = governor.begin(operation, attributes);
+    } else if (operation !== undefined) {
+      begun = governor.begin(operation, payerOf(scope, governor));
+    }
   } catch (error) {
     governor.contain(error);
   }
-  if (prepared === undefined) return proceed(call);
-  if (prepared instanceof Error) throw prepared;
-  return settleAround(governor, prepared, proceed);
-}
-
-/** Makes the call that was let in, and settles it. */
-async function settleAround(
-  governor: Governor,
-  prepared: Prepared,
-  proceed: Proceed,
-): Promise<unknown> {
+  if (begun === undefined) return proceed(call);
+  if (begun instanceof Error) {
+    const { runId, details } = operation ?? {};
+    if (runId !== undefined && details?.status === "FINISHED") {
+      await endAsFailed(governor, begun, runId, call, proceed);
+    }
+    throw begun;
+  }
   let reply: unknown;
   try {
-    reply = await proceed(prepared.call);
+    reply = await proceed(sent);
   } catch (error) {
-    contained(governor, () => {
-      if (isAnswer(governor, prepared, error)) governor.succeed(prepared.pending, {});
-      else governor.fail(prepared.pending, error);
-    });
+    settleFailed(governor, begun, error);
     throw error;
   }
-  contained(governor, () => {
-    const outcome = outcomeOf(governor, prepared.operation, prepared.call, reply);
-    if (outcome === undefined) {
-      governor.fail(prepared.pending, new Error("The answer lacks what was to be created."));
-    } else {
-      governor.succeed(prepared.pending, outcome);
-    }
-  });
+  settleAnswered(governor, begun, sent, reply);
   return reply;
 }
 
-function contained(governor: Governor, action: () => void): void {
+function settleFailed(governor: Governor, pending: Pending, error: unknown): void {
   try {
-    action();
+    if (isAnswer(governor, pending, error)) governor.succeed(pending, {});
+    else governor.fail(pending, error);
+  } catch (failure) {
+    governor.contain(failure);
+  }
+}
+
+function settleAnswered(
+  governor: Governor,
+  pending: Pending,
+  call: StoreCall,
+  reply: unknown,
+): void {
+  try {
+    const outcome = outcomeOf(governor, pending.operation, call, reply);
+    if (outcome === undefined) {
+      governor.fail(pending, new Error("The answer lacks what was to be created."));
+    } else {
+      governor.succeed(pending, outcome);
+    }
+  } catch (failure) {
+    governor.contain(failure);
+  }
+}
+
+/** What cannot be asked is not known, and a policy does not hold that against the call. */
+async function asked(
+  governor: Governor,
+  operation: Operation,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<Operation> {
+  try {
+    return await informed(governor, operation, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+    return operation;
+  }
+}
+
+/** A run that may not end as FINISHED ends as FAILED, with the reason as tags. */
+async function endAsFailed(
+  governor: Governor,
+  refusal: GovernanceRefusal,
+  runId: string,
+  call: StoreCall,
+  proceed: Proceed,
+): Promise<void> {
+  try {
+    await tagRefusal(refusal, runId, call, proceed);
+  } catch (error) {
+    governor.contain(error);
+  }
+  governor.noteFailure(runId, refusal);
+  try {
+    await governCall({ ...call, body: { ...call.body, status: "FAILED" } }, proceed);
   } catch (error) {
     governor.contain(error);
   }

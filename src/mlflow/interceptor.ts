@@ -1,5 +1,5 @@
 // The one seam: every call to a store passes through the interceptors installed here.
-import type { HttpMethod } from "./spec.js";
+import type { Endpoint, HttpMethod } from "./spec.js";
 
 /** One call to a store, as it will be made: after batching and chunking, before retries. */
 export interface StoreCall {
@@ -30,15 +30,17 @@ export interface ArtifactUpload {
 }
 
 /**
+ * Makes a call on the store. With an `endpoint` it may be another one than the call that was seen, on the
+ * same store and with the same credentials.
+ */
+export type Proceed = (call: StoreCall, endpoint?: Endpoint<never, unknown>) => Promise<unknown>;
+
+/**
  * Sees a call, may pass on a changed copy, and returns MLflow's response message (the same JSON
  * from every store). Throwing instead of calling `proceed` means the store never hears of it.
  */
-export type Interceptor = (
-  call: StoreCall,
-  proceed: (call: StoreCall) => Promise<unknown>,
-) => Promise<unknown>;
+export type Interceptor = (call: StoreCall, proceed: Proceed) => Promise<unknown>;
 
-type Perform = (call: StoreCall) => Promise<unknown>;
 type Entry = { readonly interceptor: Interceptor };
 
 let entries: readonly Entry[] = [];
@@ -61,12 +63,20 @@ export function interceptorCount(): number {
 }
 
 /** Makes a call through the interceptors installed now; without any it is made directly. */
-export function throughInterceptors(call: StoreCall, perform: Perform): Promise<unknown> {
+export function throughInterceptors(call: StoreCall, perform: Proceed): Promise<unknown> {
   if (entries.length === 0) return perform(call);
   let next = perform;
   for (const { interceptor } of entries) {
     const inner = next;
-    next = async (inside) => interceptor(inside, inner);
+    next = (inside, endpoint) => {
+      const proceed: Proceed = endpoint === undefined ? inner : (again) => inner(again, endpoint);
+      // Not an async function: each would cost every call a promise more.
+      try {
+        return Promise.resolve(interceptor(inside, proceed));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
   }
   return next(call);
 }

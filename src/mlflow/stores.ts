@@ -73,8 +73,8 @@ export function callStore<Request extends object, Response>(
     body: definedFields(request),
     storeUri: store.uri,
   };
-  return throughInterceptors(call, (inside) =>
-    store.perform(inside, endpoint),
+  return throughInterceptors(call, (inside, other) =>
+    store.perform(inside, other ?? endpoint),
   ) as Promise<Response>;
 }
 
@@ -120,7 +120,8 @@ export async function writeArtifact(
       sizeBytes: content.sizeBytes,
     },
   };
-  await throughInterceptors(call, async (inside) => {
+  await throughInterceptors(call, async (inside, other) => {
+    if (other !== undefined) return store.perform(inside, other);
     await artifacts.write(inside, content, transfer);
     return {};
   });

@@ -23,23 +23,39 @@ import { ERROR_TYPE, EVENTS, GENOPS, SPEC_VERSION } from "./semantics.js";
 /** Name of the tracer, as OpenTelemetry's instrumentation scope. */
 const SCOPE = "genops";
 
-/** An operation that has settled. Times in ms since 1970, amounts in atto-USD. */
+/** What is told of an operation that has settled, whenever it was. Amounts in atto-USD. */
 export interface OperationUnit {
   /** MLflow's operation, for example `log_metric`. */
   readonly name: string;
   readonly class: string;
-  readonly startMs: number;
-  readonly endMs: number;
   readonly reserved: bigint;
   readonly actual: bigint;
   /** Has it a price at all? What has none is a plain span, no governed unit. */
   readonly priced: boolean;
   /** What was decided, at least one; none of them refused it. */
   readonly decisions: readonly Decision[];
-  /** Budgets that it brought to a share of their limit. */
-  readonly alerts: readonly GovernanceAlert[];
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
+}
+
+/** Attributes of a span and of its events, put together once for operations that differ in time alone. */
+export interface OperationShape {
+  readonly name: string;
+  readonly attributes: Attributes;
+  /** Absent for what has no price: it is a plain span, no governed unit. */
+  readonly phases?: {
+    readonly decisions: readonly Decision[];
+    readonly reservation: Attributes;
+    readonly reconciliation: Attributes;
+  };
+}
+
+/** One operation of a shape. Times in ms since 1970. */
+export interface OperationOccurrence {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Budgets that it brought to a share of their limit. */
+  readonly alerts: readonly GovernanceAlert[];
   readonly error?: unknown;
   /** Span of its run, when that one is open. */
   readonly runSpan?: Span | undefined;
@@ -52,6 +68,8 @@ export interface RefusedUnit {
   readonly atMs: number;
   /** What was decided; one of them refused it. */
   readonly decisions: readonly Decision[];
+  /** What had been held when it was cut off; undefined when nothing was. */
+  readonly reserved: bigint | undefined;
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
   readonly error: Error;
@@ -112,12 +130,14 @@ function decided({ result, reasonCode, policy, reason, budget }: Decision): Attr
   return told;
 }
 
+const DECIDED_ALLOWED: Attributes = Object.freeze({ [GENOPS.policyResult]: "ALLOWED" });
+
 function tellDecisions(span: Span, decisions: readonly Decision[], atMs: number): void {
   for (const decision of decisions) {
     span.addEvent(
       EVENTS.policyEvaluated,
       decision.result === "ALLOWED"
-        ? decided(decision)
+        ? DECIDED_ALLOWED
         : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(atMs) },
       atMs,
     );
@@ -240,38 +260,55 @@ export class SpanEmitter {
     span.end(end.endMs);
   }
 
-  /** Made when the operation has settled, with its own start: one that is dropped has cost nothing. */
-  emitOperation(unit: OperationUnit): void {
+  /** Puts together what is told of an operation; it may be kept for others that are told alike. */
+  shapeOf(unit: OperationUnit): OperationShape {
     const name = `mlflow.${unit.name}`;
-    const attributes = unit.priced
-      ? {
-          ...declared(name, unit.class, unit.attributes, unit.decisions),
-          ...reconciliation(unit.reserved, unit.actual),
-          [GENOPS.actualExact]: attoToUsd(unit.actual),
-          [GENOPS.costTotal]: usd(unit.actual),
-          ...unit.mlflow,
-        }
-      : unit.mlflow;
-    const span = this.#start(name, { startTime: unit.startMs, attributes }, below(unit.runSpan));
-    if (unit.priced) {
-      tellDecisions(span, unit.decisions, unit.startMs);
-      span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
-      span.addEvent(EVENTS.reconciliation, reconciliation(unit.reserved, unit.actual), unit.endMs);
-      tellAlerts(span, unit.alerts, unit.endMs);
-    }
-    if (unit.error !== undefined) fail(span, unit.error);
-    span.end(unit.endMs);
+    if (!unit.priced) return { name, attributes: unit.mlflow };
+    const reconciled = reconciliation(unit.reserved, unit.actual);
+    return {
+      name,
+      attributes: {
+        ...declared(name, unit.class, unit.attributes, unit.decisions),
+        ...reconciled,
+        [GENOPS.actualExact]: attoToUsd(unit.actual),
+        [GENOPS.costTotal]: usd(unit.actual),
+        ...unit.mlflow,
+      },
+      phases: {
+        decisions: unit.decisions,
+        reservation: reservation(unit.reserved),
+        reconciliation: reconciled,
+      },
+    };
   }
 
-  /** What was refused is a unit of its own, with no amount: nothing was reserved for it (section 7.2.1). */
+  /** Made when the operation has settled, with its own start: one that is dropped has cost nothing. */
+  emitOperation({ name, attributes, phases }: OperationShape, told: OperationOccurrence): void {
+    const { startMs, endMs, alerts, error, runSpan } = told;
+    const span = this.#start(name, { startTime: startMs, attributes }, below(runSpan));
+    if (phases !== undefined) {
+      tellDecisions(span, phases.decisions, startMs);
+      span.addEvent(EVENTS.reservation, phases.reservation, startMs);
+      span.addEvent(EVENTS.reconciliation, phases.reconciliation, endMs);
+      tellAlerts(span, alerts, endMs);
+    }
+    if (error !== undefined) fail(span, error);
+    span.end(endMs);
+  }
+
+  /** What was refused is a unit of its own; it tells a reservation only when it had one (section 7.2.1). */
   emitRefused(unit: RefusedUnit): void {
     const name = `mlflow.${unit.name}`;
     const attributes = {
       ...declared(name, unit.class, unit.attributes, unit.decisions),
+      ...(unit.reserved !== undefined && reservation(unit.reserved)),
       ...unit.mlflow,
     };
     const span = this.#start(name, { startTime: unit.atMs, attributes }, below(unit.runSpan));
     tellDecisions(span, unit.decisions, unit.atMs);
+    if (unit.reserved !== undefined) {
+      span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.atMs);
+    }
     span.setAttribute(ERROR_TYPE, errorType(unit.error));
     span.setStatus({ code: SpanStatusCode.ERROR, message: unit.error.message });
     span.end(unit.atMs);

@@ -128,7 +128,8 @@ export class GenOpsMlflowAdapter {
     if (registryUri !== undefined) setRegistryUri(registryUri, connectionTo(registryUri));
     const { team, project } = configuration.attributes;
     if (team === undefined || project === undefined) {
-      this.#governor.logger.warn(
+      this.#governor.warnOnce(
+        "unattributed",
         "Governance attributes not configured: set GENOPS_TEAM and GENOPS_PROJECT, or the options team and project; until then costs are under (unattributed)",
       );
     }

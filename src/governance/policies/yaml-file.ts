@@ -1,0 +1,93 @@
+// Reads a policy file, YAML or JSON, and finds the line and column of what is wrong in it.
+import { readFileSync } from "node:fs";
+import { type Document, isMap, isNode, LineCounter, parseDocument, visit } from "yaml";
+import { ConfigurationError } from "../errors.js";
+import { isRecord, rejectUnknown } from "../option-names.js";
+import type { PolicyFile } from "./policy-file.js";
+
+const SECTIONS = ["policies", "budgets", "rateLimits", "budgetDailyLimit"];
+
+/** `budgets[0].limit` → the way there. */
+function wayTo(field: string): (string | number)[] {
+  return [...field.matchAll(/[^.[\]]+/g)].map(([part]) =>
+    /^\d+$/.test(part) ? Number(part) : part,
+  );
+}
+
+/** Where in the text a key of this name stands first; its own place says more than that of its map. */
+function offsetOfKey(document: Document, name: string): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isNode(key) || String(key) !== name) return undefined;
+      offset = key.range?.[0];
+      return visit.BREAK;
+    },
+  });
+  return offset;
+}
+
+/** Where a field stands, or the nearest thing around it that is there. */
+function offsetOf(document: Document, field: string): number {
+  for (let way = wayTo(field); way.length > 0; way = way.slice(0, -1)) {
+    const node = document.getIn(way, true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return 0;
+}
+
+function problem(
+  field: string,
+  value: unknown,
+  text: string,
+  cause?: ConfigurationError,
+): ConfigurationError {
+  const { code = "INVALID_OPTION", suggestion } = cause ?? {};
+  return new ConfigurationError(code, field, value, text, suggestion);
+}
+
+/**
+ * Reads a file as the option `policyFile` names it.
+ * @throws {ConfigurationError} when it cannot be read, or is neither YAML nor JSON.
+ */
+export function readYamlPolicyFile(option: string, path: string): PolicyFile {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw problem(option, path, `${option}: cannot read ${JSON.stringify(path)}: ${reason}`);
+  }
+  const lines = new LineCounter();
+  // YAML 1.2 reads JSON as well.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${path}:${line}:${col}`;
+  };
+  const [wrong] = document.errors;
+  if (wrong !== undefined) {
+    throw problem(option, path, `${option}: ${at(wrong.pos[0])}: ${wrong.message}`);
+  }
+  const content: unknown = document.contents === null ? {} : document.toJS();
+  if (!isRecord(content) || (document.contents !== null && !isMap(document.contents))) {
+    throw problem(option, path, `${option}: ${at(0)}: give ${SECTIONS.join(", ")}, as a mapping`);
+  }
+  const file: PolicyFile = {
+    path,
+    content: content as Readonly<Record<string, unknown>>,
+    checked(check) {
+      try {
+        return check();
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        const { code, field, value, message } = error;
+        const offset =
+          code === "UNKNOWN_OPTION" ? offsetOfKey(document, field) : offsetOf(document, field);
+        throw problem(field, value, `${at(offset ?? 0)}: ${message}`, error);
+      }
+    },
+  };
+  file.checked(() => rejectUnknown(file.content, SECTIONS, "policy file"));
+  return file;
+}
