@@ -58,13 +58,8 @@ export class Decisions {
     this.#emission = emission;
     this.#notices = notices;
     this.#hook = configuration.onDecision;
-    this.limits = new Limits(
-      engine,
-      configuration.limits,
-      notices,
-      configuration.onBudgetAlert,
-      journal,
-    );
+    const { limits, onBudgetAlert } = configuration;
+    this.limits = new Limits(engine, limits, notices, onBudgetAlert, journal);
   }
 
   /** What policies say of a call; the last one refuses it, when any does. */

@@ -62,8 +62,8 @@ export class Governor {
 
   readonly #notices: Notices;
   readonly #emission: Emission;
-  readonly #policies: Policies;
   readonly #journal: LedgerJournal | undefined;
+  readonly #policies: Policies;
   readonly #decisions: Decisions;
   #runsStarted = 0;
 

@@ -19,7 +19,18 @@ export async function buildProgram(name: string, folder: string): Promise<string
     format: "esm",
     platform: "node",
     target: "es2022",
-    packages: "external",
+    // What is loaded on demand, and never is here.
+    external: [
+      "undici",
+      "@aws-sdk/*",
+      "@azure/*",
+      "@google-cloud/*",
+      "@tensorflow/*",
+      "@opentelemetry/exporter-*",
+      "@opentelemetry/sdk-*",
+      "@opentelemetry/resources",
+    ],
+    alias: { yaml: join(ROOT, "node_modules/yaml/browser/index.js") },
     loader: { ".wasm": "base64" },
     logLevel: "error",
   });
