@@ -132,7 +132,7 @@ describe("the budgets", () => {
         "start",
         "open-telemetry-sdk",
         "governed",
-        "governed-within-budgets",
+        "governed-limits",
         "governed-and-told",
         "span-by-hand",
       ]),

@@ -97,8 +97,11 @@ function isForeign(variable: string): boolean {
   return /^GENOPS_(GATEWAY|TEST)_/.test(variable);
 }
 
+/** Where what outlives the process is kept. */
+const STATE_FOLDER = "GENOPS_STATE_DIR";
+
 function tellUnknownVariables(found: Found): void {
-  const known = OPTIONS.map(optionVariable);
+  const known = [...OPTIONS.map(optionVariable), STATE_FOLDER];
   for (const variable of Object.keys(process.env)) {
     if (!variable.startsWith("GENOPS_") || known.includes(variable) || isForeign(variable))
       continue;
