@@ -202,7 +202,9 @@ export class Governor {
     const payer = run?.attributes ?? attributes;
     const call = { operation, operationId, attributes: payer, run };
     let decisions = this.#decisions.judge(call);
-    if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
+    if (decisions !== ALL_ALLOWED && decisions.some(isRefusal)) {
+      return this.#decisions.refuse(call, decisions);
+    }
     let node = run?.node ?? this.runs.scope(operation, attributes);
     let meter = 0;
     let quantity = 0;

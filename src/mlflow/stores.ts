@@ -48,10 +48,11 @@ export function openStore(uri: string, connection?: ConnectionOptions): Store {
   return createFileStore(location.uri);
 }
 
+/** A copy without what is undefined; nearly no request has such a field, and a plain copy is much the fastest. */
 function definedFields(message: object): Readonly<Record<string, unknown>> {
-  const entries = Object.entries(message);
-  if (entries.every(([, value]) => value !== undefined)) return Object.fromEntries(entries);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  const copy: Record<string, unknown> = { ...message };
+  for (const name of Object.keys(copy)) if (copy[name] === undefined) delete copy[name];
+  return copy;
 }
 
 /** A route with its parameters filled in from the request, percent-encoded. */

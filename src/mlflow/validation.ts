@@ -48,7 +48,11 @@ function normalizedPath(path: string): string {
   return joined === "" ? "." : joined;
 }
 
+/** Names without a slash and a dot, as most are, are what they say. */
+const PLAIN_NAME = /^[^./]+$/;
+
 function isAmbiguousPath(name: string): boolean {
+  if (PLAIN_NAME.test(name)) return false;
   const normalized = normalizedPath(name);
   return normalized !== name || name === "." || name.startsWith("..") || name.startsWith("/");
 }
