@@ -46,7 +46,9 @@ export function databricksWorkspace(uri: string): DatabricksWorkspace | undefine
   if (named !== undefined && section === undefined) {
     throw unusable(uri, `there is no profile '${named}' in ${path}.`);
   }
-  const found = { ...environment, ...profileOf((field) => section?.[field] || undefined) };
+  const ofFile = profileOf((field) => section?.[field] || undefined);
+  // What lets one in at one workspace is never sent to another.
+  const found = named === undefined ? { ...environment, ...ofFile } : ofFile;
   const { host, token, username, password } = found;
   if (host === undefined) {
     throw unusable(uri, `set DATABRICKS_HOST and DATABRICKS_TOKEN, or name them in ${path}.`);

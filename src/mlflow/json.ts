@@ -1,6 +1,13 @@
 // JSON as Python writes and reads it: with NaN and the infinities, which JSON itself has not.
 
-const NON_FINITE = /"[^"\\]*(?:\\.[^"\\]*)*"|NaN|-?Infinity/g;
+// A name is never such a number.
+const NON_FINITE = /"[^"\\]*(?:\\.[^"\\]*)*"|(?:NaN|-?Infinity)(?!\s*:)/g;
+
+/** A text that nobody has written; pages that are not secure have no `randomUUID`. */
+function newMark(): string {
+  const numbers = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(numbers, (number) => number.toString(36)).join("-");
+}
 
 function isNonFinite(value: unknown): value is number {
   return typeof value === "number" && !Number.isFinite(value);
@@ -14,7 +21,7 @@ export function writeJson(value: unknown, indent?: number): string {
     value,
     (_key, inside: unknown) => {
       if (!isNonFinite(inside)) return inside;
-      mark ??= crypto.randomUUID();
+      mark ??= newMark();
       return mark + inside;
     },
     indent,
@@ -27,7 +34,7 @@ export function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const mark = crypto.randomUUID();
+    const mark = newMark();
     const quoted = text.replace(NON_FINITE, (found) =>
       found.startsWith('"') ? found : `"${mark}${found}"`,
     );

@@ -129,8 +129,9 @@ export class RestStore implements Store {
   ): Promise<Response> {
     const { headers, signal } = options;
     const settings = this.settings;
+    const { workspace = workspaceInForce() } = this.#connection;
     const fetchFrom = await transportTo(this.uri, settings);
-    const init = { headers: { ...(await this.#headers(path)), ...headers } };
+    const init = { headers: { ...(await this.#headers(path, workspace)), ...headers } };
     return fetchFrom(this.uri + path, { ...init, ...(signal && { signal }) });
   }
 
@@ -161,10 +162,12 @@ export class RestStore implements Store {
     body?: RequestBody,
   ): Promise<Answer> {
     const { settings } = this;
+    // The workspace that is in force when the call is made is that of all its attempts.
+    const { workspace = workspaceInForce() } = this.#connection;
     const fetchFrom = await transportTo(this.uri, settings);
     let inDoubt = false;
     for (let attempt = 1; ; attempt++) {
-      const headers = await this.#headers(call.route);
+      const headers = await this.#headers(call.route, workspace);
       let failure: Failure;
       let outcome: Answer | AttemptFailure;
       try {
@@ -279,8 +282,7 @@ export class RestStore implements Store {
   }
 
   /** Names in lower case, so that what the client itself sends replaces what was given. */
-  async #headers(route: string): Promise<Record<string, string>> {
-    const { workspace = workspaceInForce() } = this.#connection;
+  async #headers(route: string, workspace: string | undefined): Promise<Record<string, string>> {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(await this.#customHeaders())) {
       headers[name.toLowerCase()] = value;

@@ -10,7 +10,7 @@ import { Queues } from "./queues.js";
 import { type RunTarget, type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
 import * as spec from "./spec.js";
 import { callStore } from "./stores.js";
-import { checkArtifactPath } from "./validation.js";
+import { checkArtifactPath, MAX_TAG_VALUE_LENGTH } from "./validation.js";
 
 /** Rows as objects, or columns by name, all of one length. */
 export type TableData = readonly object[] | Readonly<Record<string, readonly unknown[]>>;
@@ -134,12 +134,30 @@ async function noteTable(target: RunTarget, artifactFile: string): Promise<void>
   const { run } = await callStore(target.store, spec.getRun, { run_id: target.runId });
   const tag = runFromMessage(run).data.tags[LOGGED_ARTIFACTS_TAG];
   const changed = tagWithTable(tag, artifactFile);
-  if (changed !== undefined) await tagWrite(LOGGED_ARTIFACTS_TAG, changed)(target);
+  // Cut off it would be no list any more; the table is there without being named in it.
+  if (changed === undefined || changed.length > MAX_TAG_VALUE_LENGTH) return;
+  await tagWrite(LOGGED_ARTIFACTS_TAG, changed)(target);
 }
 
-/** The tag of a run with one table more; undefined when it is named there. */
+/** The tables that a tag names; undefined for one that was cut off, or is no list. */
+function tablesIn(
+  tag: string,
+): readonly { readonly path: string; readonly type: string }[] | undefined {
+  try {
+    const known: unknown = JSON.parse(tag);
+    return Array.isArray(known) ? known : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The tag of a run with one table more; undefined when it is named there, and for a tag that cannot be added to. */
 function tagWithTable(tag: string | undefined, artifactFile: string): string | undefined {
-  const known = JSON.parse(tag ?? "[]") as { readonly path: string; readonly type: string }[];
-  if (known.some(({ path, type }) => path === artifactFile && type === "table")) return undefined;
+  const known = tablesIn(tag ?? "[]");
+  if (
+    known === undefined ||
+    known.some(({ path, type }) => path === artifactFile && type === "table")
+  )
+    return undefined;
   return JSON.stringify([...known, { path: artifactFile, type: "table" }]);
 }

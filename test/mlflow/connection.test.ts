@@ -267,6 +267,10 @@ describe("databricks", () => {
     vi.stubEnv("MLFLOW_TRACKING_PASSWORD", "other");
     expect(await seen("databricks")).toEqual([uri, "Bearer of-environment"]);
     expect(await seen("databricks://DEFAULT")).toEqual([uri, "Bearer of-default"]);
+    // What lets one in at the environment's workspace is not sent to that of a profile.
+    expect(await seen("databricks://team")).toEqual([uri, basic("ada:s=1")]);
+    // What lets one in at the environment's workspace is not sent to that of a profile.
+    expect(await seen("databricks://team")).toEqual([uri, basic("ada:s=1")]);
     vi.stubEnv("DATABRICKS_CONFIG_PROFILE", "DEFAULT");
     expect(await seen("databricks")).toEqual([uri, "Bearer of-default"]);
   });

@@ -244,6 +244,21 @@ onEachStore(() => {
       expect(paths).toEqual(["one.json", "other0.json", "other1.json", "other2.json"]);
     });
 
+    it("keeps tables that the run's tag has no room to name, and leaves a tag alone that is no list", async () => {
+      await mlflow.setExperiment(uniqueName("no-room"));
+      const { info } = await mlflow.startRun();
+      await mlflow.setTag("mlflow.loggedArtifacts", '[{"path":"cut off');
+      await mlflow.logTable([{ a: 1 }], "t.json");
+      const full = JSON.stringify([{ path: `${"x".repeat(7940)}.json`, type: "table" }]);
+      await mlflow.setTag("mlflow.loggedArtifacts", full);
+      await mlflow.logTable([{ a: 2 }], "t.json");
+      await mlflow.endRun();
+      expect((await mlflow.getRun(info.runId)).data.tags["mlflow.loggedArtifacts"]).toBe(full);
+      const { runId } = info;
+      const table = await mlflow.artifacts.loadDict({ runId, artifactPath: "t.json" });
+      expect(table).toEqual({ columns: ["a"], data: [[1], [2]] });
+    });
+
     it("adds to a table after an addition that failed", async () => {
       await mlflow.setExperiment(uniqueName("after"));
       const { info } = await mlflow.startRun();

@@ -101,9 +101,17 @@ function connection(place: AzurePlace): Promise<Connection> {
   return made;
 }
 
-/** All ids of a blob's blocks must be of one length. */
-function blockId(number: number): string {
-  return btoa(`mlflow-${String(number).padStart(6, "0")}`);
+/**
+ * All ids of a blob's blocks must be of one length. Blocks belong to a blob, not to an upload: the ids of two uploads
+ * differ, so that none takes a block of the other's.
+ */
+function blockId(upload: string, number: number): string {
+  return btoa(`${upload}-${String(number).padStart(6, "0")}`);
+}
+
+function newUpload(): string {
+  const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return number.toString(36).padStart(7, "0");
 }
 
 export class AzureStore extends BucketStore<Sdk.ContainerClient> {
@@ -199,6 +207,7 @@ export class AzureStore extends BucketStore<Sdk.ContainerClient> {
         onProgress?.({ path, transferredBytes: sizeBytes, totalBytes: sizeBytes });
         return;
       }
+      const upload = newUpload();
       await uploadParts<string>(
         {
           path,
@@ -206,11 +215,11 @@ export class AzureStore extends BucketStore<Sdk.ContainerClient> {
           parts,
           send: async ({ number, start, end }, { stop }) => {
             const bytes = await readPart(content, start, end);
-            await blob.stageBlock(blockId(number), bytes, bytes.byteLength, {
+            await blob.stageBlock(blockId(upload, number), bytes, bytes.byteLength, {
               // A block that comes late belongs to no blob.
               abortSignal: stop,
             });
-            return blockId(number);
+            return blockId(upload, number);
           },
           complete: async (ids) => {
             await blob.commitBlockList([...ids], { blobHTTPHeaders });

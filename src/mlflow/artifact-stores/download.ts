@@ -100,6 +100,11 @@ class IdleWatch {
     this.#lastMs = performance.now();
   }
 
+  /** Until it is touched again, nothing is awaited of the store. */
+  hold(): void {
+    this.#lastMs = Number.POSITIVE_INFINITY;
+  }
+
   throwIfEnded(): void {
     if (this.#ended !== undefined) throw this.#ended.reason;
   }
@@ -197,9 +202,11 @@ class Download {
         const { done, value } = await reader.read();
         watch.throwIfEnded();
         if (done) break;
+        // Whoever takes the bytes slowly is not the store that sends none.
+        watch.hold();
         await this.sink.write(value);
-        this.#position += value.byteLength;
         watch.touch();
+        this.#position += value.byteLength;
         this.#tell(totalBytes);
       }
     } catch (error) {
@@ -289,10 +296,13 @@ export function downloadStream(
   const sink: ArtifactSink = {
     write: (chunk) => writer.write(chunk),
     restart() {
-      throw new MlflowError(
+      const error = new MlflowError(
         "INCOMPLETE_ARTIFACT",
         `The connection broke while '${path}' was read, and this store cannot go on from the middle. Download it to a file or to memory, or read it again.`,
       );
+      // Another attempt would begin at the first byte again: none is made, and its connection is let go.
+      gone.abort(error);
+      throw error;
     },
   };
   downloadTo(sink, store, path, listedBytes, { ...options, signal })
