@@ -341,7 +341,7 @@ export class BudgetBook {
 
   /** Those that a node counts on, save those of runs that have a position of their own. */
   ofNode(node: number): number[] | undefined {
-    const at = this.#instance.address("nodes") + nodeOffset(numeric(node) % 2 ** 24);
+    const at = this.#nodeOf("node", node);
     const handles: number[] = [];
     let link = this.#word(at, NODE.budgets);
     if (link === NO_LIST) return undefined;
@@ -472,18 +472,25 @@ export class BudgetBook {
     );
   }
 
+  /** Address of a live node. @throws {EngineError} `INVALID_HANDLE`. */
+  #nodeOf(field: string, handle: number): number {
+    const node = this.#instance.address("nodes") + nodeOffset(numeric(handle) % 2 ** 24);
+    const known =
+      Number.isSafeInteger(handle) &&
+      handle > 0 &&
+      handle % 2 ** 24 <= this.#instance.capacities.runs + this.#instance.capacities.tuples &&
+      // As in assembly/handles.ts: the bit above the generation is set, and the kind of a node is 0.
+      2 ** 26 + this.#word(node, NODE.generation) ===
+        handle / 2 ** 26 - (handle % 2 ** 24) / 2 ** 26 &&
+      this.#word(node, NODE.generation) !== 0;
+    if (!known) refuse(-1, field, handle);
+    return node;
+  }
+
   /** Address of a run's own position in a budget of runs; of the shared one when it has none. */
   #ofRun(handle: number, run: number): number {
     const slot = this.#instance.exports.budgetSlot(handle);
-    const node = this.#instance.address("nodes") + nodeOffset(numeric(run) % 2 ** 24);
-    const known =
-      Number.isSafeInteger(run) &&
-      run > 0 &&
-      run % 2 ** 24 <= this.#instance.capacities.runs + this.#instance.capacities.tuples &&
-      // As in assembly/handles.ts: the bit above the generation is set, and the kind of a node is 0.
-      2 ** 26 + this.#word(node, NODE.generation) === run / 2 ** 26 - (run % 2 ** 24) / 2 ** 26 &&
-      this.#word(node, NODE.generation) !== 0;
-    if (!known) refuse(-1, "run", run);
+    const node = this.#nodeOf("run", run);
     let index = this.#word(node, NODE_APART + NODE_HALF.positions);
     while (index !== 0) {
       const position = this.#instance.address("positions") + index * POSITION_STRIDE;

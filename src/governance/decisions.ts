@@ -78,9 +78,11 @@ export class Decisions {
   }
 
   /** Adds the warning that the engine let the call in with, when there is one. */
-  warnedBy(call: DecidedCall, decisions: readonly Decision[]): readonly Decision[] {
-    if (this.limits.isEmpty) return decisions;
-    const limit = this.#engine.lastWarned();
+  warnedBy(
+    call: DecidedCall,
+    decisions: readonly Decision[],
+    limit: number | undefined,
+  ): readonly Decision[] {
     if (limit === undefined) return decisions;
     const owner = this.#runs.ownerOf(call.run);
     const warning = this.limits.warning(limit, call.operation.name, owner);

@@ -66,6 +66,8 @@ export class Governor {
   readonly #policies: Policies;
   readonly #decisions: Decisions;
   #runsStarted = 0;
+  /** The limit that the last reservation was warned of. */
+  #warned: number | undefined;
 
   /** @throws {ConfigurationError} for prices, limits or an audit trail that cannot be. */
   constructor(configuration: Configuration, version: string) {
@@ -76,6 +78,8 @@ export class Governor {
     const { budgets, rateLimits } = configuration.limits;
     this.engine = pricedEngine(configuration.pricing, {
       runs: runLimit,
+      // Calls that may be under way at once, those that wait for their turn included.
+      reservations: 16_384,
       // And one for the day that the journal keeps.
       budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length + 1),
       samplingRate: configuration.samplingRate,
@@ -224,7 +228,7 @@ export class Governor {
       held = this.#reserve(node, operationId, meter, quantity);
     }
     if (typeof held === "number") {
-      decisions = this.#decisions.warnedBy(call, decisions);
+      decisions = this.#decisions.warnedBy(call, decisions, this.#warned);
     } else {
       decisions = this.#decisions.refusedBy(held, call, decisions);
       if (decisions.some(isRefusal)) return this.#decisions.refuse(call, decisions);
@@ -252,6 +256,8 @@ export class Governor {
 
   #reserve(node: number, operation: number, meter: number, quantity: number): number | Refusal {
     const held = this.engine.reserve(node, operation, meter, quantity);
+    // Asked for before the journal: what others spent may bring budgets to their shares.
+    this.#warned = this.limits.isEmpty ? undefined : this.engine.lastWarned();
     const journal = this.#journal;
     if (journal === undefined) return held;
     if (typeof held === "number") {
@@ -315,12 +321,13 @@ export class Governor {
     const run = this.#assign(pending, outcome);
     const flags = this.#settle(pending, elapsed) ?? this.#record(pending);
     const cost = this.engine.lastCost();
-    if (cost > pending.reserved) {
+    // Before the journal, which may learn of alerts that others' spending set off.
+    const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
+    if (cost > pending.reserved || pending.ticket === undefined) {
       const needs = this.#needs(pending.operationId, pending.quantity, cost - pending.reserved);
       this.#journal?.coverSpent(pending.node, needs);
     }
     if ((flags & FLAGS.overflowed) !== 0) this.#notices.overflowed();
-    const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
     this.runs.book(run, cost);
     if (this.#policies.tracksTags && run) this.runs.learnTags(run, pending.operation);
     this.#emission.auditAfter(pending.audited, { cost, outcome });
@@ -356,7 +363,12 @@ export class Governor {
     const { operation, run } = pending;
     return this.runs.onNode(
       pending.node,
-      () => (run ? this.runs.reopen(run) : this.runs.scopeAnew(operation, pending.attributes)),
+      () => {
+        pending.node = run
+          ? this.runs.reopen(run)
+          : this.runs.scopeAnew(operation, pending.attributes);
+        return pending.node;
+      },
       (alive) =>
         this.engine.record(
           alive,
@@ -395,7 +407,12 @@ export class Governor {
   }
 
   #move(pending: Pending, node: number): void {
-    if (pending.ticket !== undefined) this.engine.assign(pending.ticket, node);
+    try {
+      if (pending.ticket !== undefined) this.engine.assign(pending.ticket, node);
+    } catch (error) {
+      // What was forgotten, or cannot be moved, is booked all the same.
+      this.contain(error);
+    }
     if (pending.node !== node && this.#journal !== undefined) {
       const needs = this.#needs(pending.operationId, pending.quantity, pending.reserved);
       this.#journal.coverSpent(node, needs);

@@ -17,7 +17,7 @@ import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
 import type { JournalAmount } from "./format.js";
 import { foundMessages } from "./found.js";
 import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
-import { OwnerFileWriter } from "./owner-file.js";
+import { type BackgroundWrite, OwnerFileWriter } from "./owner-file.js";
 import { planSlices, type Taking } from "./plan.js";
 import { Accumulator, type Level, type PeriodPosition, roomUnits } from "./position.js";
 import type { JournalSystem } from "./system.js";
@@ -181,13 +181,22 @@ export class Journal implements LedgerJournal {
   #countedBy(node: number): readonly Accumulator[] {
     const known = this.#ofNode.get(node);
     if (known !== undefined) return known;
-    const handles = this.#engine.budgetsOf(node);
+    const handles = this.#handlesOf(node);
     if (handles === undefined) return this.#accumulators;
     const found = this.#accumulators.filter(({ handle }) => handles.includes(handle));
     if (this.#mayRelink) return found;
     if (this.#ofNode.size >= NODES_MAX) this.#ofNode.clear();
     this.#ofNode.set(node, found);
     return found;
+  }
+
+  /** Undefined for a node that was folded meanwhile: then all count, which is certainly enough. */
+  #handlesOf(node: number): readonly number[] | undefined {
+    try {
+      return this.#engine.budgetsOf(node);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Takes what a call needs of every room; false when one has too little left. */
@@ -386,30 +395,35 @@ export class Journal implements LedgerJournal {
       throw error;
     }
     const record = { kind: "slice", time: Date.now(), amounts: taking.amounts } as const;
-    const written = this.#file.appendInBackground(record, (error) => {
-      this.#isScheduled = false;
-      this.#pending = undefined;
+    let written: BackgroundWrite;
+    try {
+      written = this.#file.appendInBackground(record, (error) =>
+        this.#wroteInBackground(taking, error),
+      );
+    } finally {
+      // Others see it by now; that it is on the disk is what only we wait for.
       lock.release();
-      if (error !== undefined) this.#failed(error);
-      else {
-        this.#raise(taking);
-        this.#applyOthers();
-      }
-      this.#measure();
-    });
+    }
     this.#pending = {
       finish: () => {
         this.#isScheduled = false;
         this.#pending = undefined;
-        try {
-          written.finish();
-          this.#raise(taking);
-          this.#applyOthers();
-        } finally {
-          lock.release();
-        }
+        written.finish();
+        this.#raise(taking);
+        this.#applyOthers();
       },
     };
+  }
+
+  #wroteInBackground(taking: Taking, error: Error | undefined): void {
+    this.#isScheduled = false;
+    this.#pending = undefined;
+    if (error !== undefined) this.#failed(error);
+    else {
+      this.#raise(taking);
+      this.#applyOthers();
+    }
+    this.#measure();
   }
 
   #finishPending(): void {
@@ -457,7 +471,8 @@ export class Journal implements LedgerJournal {
   }
 
   #end(kind: "settled" | "closed"): void {
-    needsNoClosing(this);
+    // What calls under way hold has no last word yet: the end of the process says it.
+    if (kind === "closed") needsNoClosing(this);
     clearInterval(this.#idleTimer);
     this.#idleTimer = undefined;
     if (this.#file.name === undefined) return;

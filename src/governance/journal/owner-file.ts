@@ -9,6 +9,12 @@ const LONG_BYTES = 256 * 1024;
 
 let opened = 0;
 
+/** A record on its way to the disk. */
+export interface BackgroundWrite {
+  /** Has it there at once, after all. @throws what the file system throws; the record does not count then. */
+  finish(): void;
+}
+
 export class OwnerFileWriter {
   readonly #folder: LedgerFolder;
   readonly #system: JournalSystem;
@@ -111,7 +117,7 @@ export class OwnerFileWriter {
   appendInBackground(
     record: JournalRecord,
     done: (error: Error | undefined) => void,
-  ): { finish(): void } {
+  ): BackgroundWrite {
     const bytes = printRecord(record);
     const file = this.#file as number;
     const at = this.#size;

@@ -12,7 +12,6 @@ import {
   renameSync,
   statSync,
   unlinkSync,
-  write,
   writeSync,
 } from "node:fs";
 import { type FileLock, lock } from "../../runtime/file-lock.js";
@@ -33,7 +32,10 @@ export interface JournalSystem {
   open(path: string): number;
   /** Writes all of it, and has it on the disk. */
   writeDurably(file: number, bytes: Uint8Array, position: number): void;
-  /** The same without waiting. `done` is told the error, if there was one. */
+  /**
+   * Writes all of it at once, so that whoever reads sees it, and has it on the disk without waiting. `done` is told
+   * later, with the error if there was one.
+   */
   writeInBackground(
     file: number,
     bytes: Uint8Array,
@@ -106,11 +108,13 @@ export const nodeSystem: JournalSystem = {
     fdatasyncSync(file);
   },
   writeInBackground(file, bytes, position, done) {
-    write(file, bytes, 0, bytes.length, position, (error, written) => {
-      if (error !== null) done(error);
-      else if (written < bytes.length) done(new Error("the disk took a part of the record only"));
-      else fdatasync(file, (failure) => done(failure ?? undefined));
-    });
+    try {
+      writeAll(file, bytes, position);
+    } catch (error) {
+      setImmediate(() => done(error as Error));
+      return;
+    }
+    fdatasync(file, (failure) => done(failure ?? undefined));
   },
   truncate: ftruncateSync,
   close: closeSync,

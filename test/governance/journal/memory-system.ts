@@ -169,9 +169,23 @@ export class MemorySystem implements JournalSystem {
     done: (error: Error | undefined) => void,
   ): void {
     if (this.isDead) throw new Died("writeInBackground");
+    const file = this.#fileOf(handle);
+    let failed: Error | undefined;
+    try {
+      this.#step("write", () => {
+        const torn = bytes.subarray(0, Math.floor(bytes.length * this.tornShare));
+        file.written = over(file.written, torn, position);
+      });
+      file.written = over(file.written, bytes, position);
+    } catch (error) {
+      if (this.isDead) throw error;
+      failed = error as Error;
+    }
     this.#background.push(() => {
       try {
-        this.writeDurably(handle, bytes, position);
+        if (failed !== undefined) throw failed;
+        this.#step("sync");
+        file.durable = file.written;
       } catch (error) {
         // Nobody is told anything in a program that is dead.
         if (!this.isDead) done(error as Error);

@@ -55,10 +55,10 @@ export function expectedCost(pricing: Pricing): bigint {
   return calls + divided(BigInt(ARTIFACT_BYTES) * rate, 2n ** 30n * 30n * ATTO);
 }
 
-/** With these options and nothing of the environment: neither budgets nor files of this set-up. */
+/** With these options and nothing of the environment: neither budgets nor files of this set-up, nor its journal. */
 function configureAlone(options: AdapterOptions): Configuration {
   return withoutVariables(OPTIONS.map(optionVariable), () =>
-    configure({ ...options, logger: SILENT }),
+    configure({ ...options, journal: false, logger: SILENT }),
   );
 }
 
