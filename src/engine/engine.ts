@@ -705,6 +705,24 @@ export class Engine {
   }
 
   /**
+   * {@link record} of a call that took `latencyMs` (below zero when that is not known), on no meter.
+   * @throws {EngineError} as {@link record}.
+   */
+  recordTimed(node: number, operation: number, latencyMs: number, items = 1): number {
+    if (!isWord(operation)) refuse(-2, "operation", operation);
+    if (!isWord(items)) refuse(-4, "items", items);
+    let flags: number;
+    try {
+      flags = this.#exports.recordTimed(numeric(node), operation, 0, 0, items, numeric(latencyMs));
+    } catch (error) {
+      this.#trapped(error);
+    }
+    if (flags < 0)
+      refuse(flags, flags === -4 ? "items" : this.#fieldOf(flags), { node, operation, items });
+    return flags;
+  }
+
+  /**
    * Holds the estimated price of a call that is about to run, on every budget that applies or on none.
    * Answers a ticket, or why the call must not run. @throws {EngineError} as {@link record}.
    */
