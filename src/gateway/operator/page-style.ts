@@ -49,15 +49,16 @@ th:last-child, td:last-child { padding-right: 0; }
 .name { min-width: 6rem; }
 .none { color: var(--soft); margin: 0; }
 .quiet { color: var(--soft); }
-.bar { height: .55rem; margin-top: .3rem; }
+.bar { height: .55rem; margin: .3rem 0; }
 .bar svg { display: block; width: 100%; height: 100%; border-radius: .3rem; overflow: hidden; }
 .bar .ground { fill: var(--bar-ground); }
 .bar .fill { fill: var(--bar); }
 .bar.near .fill { fill: var(--warn-bar); }
 .bar.over .fill { fill: var(--bad-bar); }
-.share { height: .3rem; }
+.share { height: .3rem; margin-bottom: 0; }
 .budgets { list-style: none; margin: 0; padding: 0; display: grid; gap: .9rem; }
 .budgets .line { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; }
+.budgets .quiet { font-size: .87rem; }
 .budgets .line > * { min-width: 0; overflow-wrap: anywhere; }
 .budgets .amount { font-variant-numeric: tabular-nums; }
 .tag {

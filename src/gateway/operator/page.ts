@@ -10,7 +10,7 @@ import type { CostRow, OperatorSnapshot, ToldRefusal } from "./snapshot.js";
 
 /** Names that a table shows before the rest is added up. */
 const ROWS_MAX = 8;
-const REFUSALS_MAX = 20;
+const REFUSALS_MAX = 10;
 /** Share of a budget from which it is shown as nearly used up, in percent. */
 const NEAR_PERCENT = 80n;
 const DECIMALS = { least: 2, most: 6 };
@@ -136,16 +136,25 @@ function budgetItem(budget: BudgetStatus): Html {
     budget.periodEnd === null
       ? ""
       : `, until ${budget.periodEnd.slice(0, 16).replace("T", " ")} UTC`;
+  const effect = action === "block" ? "refuses when it is used up" : "warns when it is passed";
   const when =
     period === "run"
       ? "each run has it to itself"
       : period === "total"
         ? "in total"
         : `this ${period}${ends}`;
+  // What runs have spent cannot be told as one.
+  if (period === "run") {
+    return html`<li>
+<div class="line"><strong>${name}</strong><span class="amount">${amount(limit)}${suffix} each</span></div>
+<div class="line quiet"><span>${told}${when}</span><span>${effect}</span></div>
+</li>
+`;
+  }
   return html`<li>
 <div class="line"><strong>${name}</strong><span class="amount">${amount(used)} of ${amount(limit)}${suffix}</span></div>
 <div class="bar ${state}" role="meter" aria-label="Budget ${name}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${Math.min(100, percent)}" aria-valuetext="${spoken}">${barOf(percent)}</div>
-<div class="line quiet"><span>${told}${when}</span><span>${action === "block" ? "refuses when it is used up" : "warns when it is passed"}</span></div>
+<div class="line quiet"><span>${told}${when}</span><span>${effect}</span></div>
 </li>
 `;
 }

@@ -1,4 +1,4 @@
-// The latest refusals, those alike told once with their number, and how many decisions there were of each kind.
+// The latest refusals, those of one payer by one policy told once with their number, and how many decisions there were of each kind.
 import type { DecisionResult, GovernanceDecision } from "../../governance/decision.js";
 
 /** Refusals that are remembered; the one that is longest ago goes first. */
@@ -21,7 +21,7 @@ export interface Refusal {
   readonly customerId?: string | undefined;
 }
 
-/** Refusals that are alike. */
+/** Refusals of one payer by one policy; what else is told is that of the last one. */
 export interface RefusalRow extends Refusal {
   readonly count: number;
   /** Milliseconds since 1970. */
@@ -76,8 +76,8 @@ export class Refusals {
   }
 
   #remember(refusal: Refusal): void {
-    const { result, policy, operation, team, project, customerId } = refusal;
-    const key = JSON.stringify([result, policy, operation, team, project, customerId]);
+    const { result, policy, team, project } = refusal;
+    const key = JSON.stringify([result, policy, team, project]);
     const before = this.#rows.get(key);
     const lastMs = this.#now();
     // Taken out and put in again, the order is that of the last times.
@@ -93,7 +93,7 @@ export class Refusals {
     if (this.#rows.size > REMEMBERED_MAX && oldest !== undefined) this.#rows.delete(oldest);
   }
 
-  /** Those alike as one, the latest first. */
+  /** The latest first. */
   get latest(): readonly RefusalRow[] {
     return [...this.#rows.values()].reverse();
   }
