@@ -29,7 +29,11 @@ function offsetOfKey(document: Document, name: string): number | undefined {
 
 /** Where a field stands, or the nearest thing around it that is there. */
 function offsetOf(document: Document, field: string): number {
-  for (let way = wayTo(field); way.length > 0; way = way.slice(0, -1)) {
+  return offsetOfWay(document, wayTo(field));
+}
+
+function offsetOfWay(document: Document, whole: readonly (string | number)[]): number {
+  for (let way = whole; way.length > 0; way = way.slice(0, -1)) {
     const node = document.getIn(way, true);
     if (isNode(node) && node.range) return node.range[0];
   }
@@ -46,11 +50,30 @@ function problem(
   return new ConfigurationError(code, field, value, text, suggestion);
 }
 
+/** A YAML or JSON file whose content is one mapping. */
+export interface MappingFile extends PolicyFile {
+  /** `path:line:column` of what stands there, or of the nearest thing around it. */
+  placeOf(way: readonly (string | number)[]): string;
+}
+
 /**
  * Reads a file as the option `policyFile` names it.
  * @throws {ConfigurationError} when it cannot be read, or is neither YAML nor JSON.
  */
 export function readYamlPolicyFile(option: string, path: string): PolicyFile {
+  return readYamlMapping(option, path, "policy file", SECTIONS);
+}
+
+/**
+ * Reads a file that an option names; `what` it is, and the `sections` that it may have; any when there are none.
+ * @throws {ConfigurationError} when it cannot be read, is neither YAML nor JSON, or has another section.
+ */
+export function readYamlMapping(
+  option: string,
+  path: string,
+  what: string,
+  sections: readonly string[],
+): MappingFile {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -71,9 +94,10 @@ export function readYamlPolicyFile(option: string, path: string): PolicyFile {
   }
   const content: unknown = document.contents === null ? {} : document.toJS();
   if (!isRecord(content) || (document.contents !== null && !isMap(document.contents))) {
-    throw problem(option, path, `${option}: ${at(0)}: give ${SECTIONS.join(", ")}, as a mapping`);
+    const expected = sections.length === 0 ? "names and values" : sections.join(", ");
+    throw problem(option, path, `${option}: ${at(0)}: give ${expected}, as a mapping`);
   }
-  const file: PolicyFile = {
+  const file: MappingFile = {
     path,
     content: content as Readonly<Record<string, unknown>>,
     checked(check) {
@@ -87,7 +111,8 @@ export function readYamlPolicyFile(option: string, path: string): PolicyFile {
         throw problem(field, value, `${at(offset ?? 0)}: ${message}`, error);
       }
     },
+    placeOf: (way) => at(offsetOfWay(document, way)),
   };
-  file.checked(() => rejectUnknown(file.content, SECTIONS, "policy file"));
+  if (sections.length > 0) file.checked(() => rejectUnknown(file.content, sections, what));
   return file;
 }
