@@ -323,6 +323,17 @@ export class Governor {
     };
   }
 
+  /** Refuses a call for a reason that its way in has found; told and audited as a policy's refusal is. */
+  refuse(
+    operation: Operation,
+    attributes: GovernanceAttributes,
+    decision: Decision,
+  ): GovernanceRefusal {
+    const operationId = this.engine.operation(operation.name);
+    const run = this.runs.get(operation.runId ?? "");
+    return this.#decisions.refuse({ operation, operationId, attributes, run }, [decision]);
+  }
+
   /** Does any policy judge this operation, or learn from it? */
   judges(operationId: number): boolean {
     const policies = this.#policies;
@@ -357,6 +368,19 @@ export class Governor {
     const error = this.#decisions.refuse(pending, [refused], reserved);
     this.#emission.auditAfter(pending.audited, { cost: 0n, error });
     return error;
+  }
+
+  /** Notes the bytes that were kept, where nobody could know them before: they are booked whatever limits say. */
+  measure(pending: Pending, totalBytes: number): void {
+    if (pending.ticket !== undefined) {
+      this.engine.charge(pending.ticket, pending.meter, totalBytes);
+    }
+    pending.quantity = totalBytes;
+  }
+
+  /** Ends an operation that came to nothing: it is neither booked nor an error. */
+  cancel(pending: Pending): void {
+    if (pending.ticket !== undefined) this.engine.release(pending.ticket);
   }
 
   // ── after the call ─────────────────────────────────────────────────────────────────────────────

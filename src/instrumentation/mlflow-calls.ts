@@ -176,7 +176,8 @@ function describeAs(known: KnownRoute, call: DescribedCall): Operation {
   };
 }
 
-function startedRun(run: unknown): StartedRun | undefined {
+/** A run as replies have it; undefined for what is none. */
+export function readStartedRun(run: unknown): StartedRun | undefined {
   const info = message(message(run).info);
   const runId = text(info.run_id) ?? text(info.run_uuid);
   if (runId === undefined) return undefined;
@@ -209,7 +210,7 @@ export async function informed(
     const { method, route } = getRun;
     const body = { run_id: operation.runId };
     const reply = await proceed({ method, route, path: route, body, storeUri }, getRun);
-    const run = startedRun(message(reply).run);
+    const run = readStartedRun(message(reply).run);
     if (run) governor.learnRun(run);
     return operation;
   }
@@ -273,7 +274,7 @@ export function outcomeOf(
       return NOTHING;
     case "create_run":
     case "create_promptlab_run": {
-      const run = startedRun(answer.run);
+      const run = readStartedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.
       const asked = tagsOf(call.body.tags).find(({ key }) => key === PARENT_RUN_TAG)?.value;
       if (run === undefined) return undefined;
@@ -295,7 +296,7 @@ export function outcomeOf(
       return { endedRun: { runId: operation.runId, status } };
     }
     case "get_run": {
-      const run = startedRun(answer.run);
+      const run = readStartedRun(answer.run);
       if (run) governor.learnRun(run);
       learnKnownName(governor, call, run?.experimentId);
       return {};
