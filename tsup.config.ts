@@ -65,7 +65,7 @@ const engineBeside: NonNullable<Options["esbuildPlugins"]>[number] = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: "src/node.ts", mlflow: "src/mlflow/node.ts" },
+    entry: { index: "src/node.ts", mlflow: "src/mlflow/node.ts", gateway: "src/gateway/index.ts" },
     outDir: "dist/node",
     platform: "node",
     splitting: true,
