@@ -24,7 +24,7 @@ export interface Operating {
 
 export async function operating(
   options: AdapterOptions = {},
-  adminToken: string | undefined = ADMIN_TOKEN,
+  adminToken: string | null = ADMIN_TOKEN,
 ): Promise<Operating> {
   let operator: Operator | undefined;
   const governor = new Governor(
@@ -32,7 +32,12 @@ export async function operating(
     "0.0.0",
   );
   const upstream = new URL("http://mlflow.example:5000");
-  const made = new Operator({ adminToken, isSecure: false, upstream, governor });
+  const made = new Operator({
+    adminToken: adminToken ?? undefined,
+    isSecure: false,
+    upstream,
+    governor,
+  });
   operator = made;
   const server = createServer((request, response) => void made.handle(request, response));
   server.listen(0, "127.0.0.1");
