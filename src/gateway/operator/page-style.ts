@@ -49,6 +49,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .name { min-width: 6rem; }
 .none { color: var(--soft); margin: 0; }
 .quiet { color: var(--soft); }
+.whole { white-space: nowrap; }
 .bar { height: .55rem; margin: .3rem 0; }
 .bar svg { display: block; width: 100%; height: 100%; border-radius: .3rem; overflow: hidden; }
 .bar .ground { fill: var(--bar-ground); }
