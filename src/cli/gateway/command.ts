@@ -6,6 +6,7 @@ import { readGatewayOptions } from "../../gateway/configuration/sources.js";
 import { checkGatewayOptions, type GatewayConfiguration } from "../../gateway/configuration.js";
 import type { Gateway, OpenGateway } from "../../gateway/seams.js";
 import { ConfigurationError } from "../../governance/errors.js";
+import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
 import { CommandError, UsageError } from "../failure.js";
 import { untilStopped } from "./signals.js";
 import { cautionsOf, startDocument, startLines } from "./start-lines.js";
@@ -41,11 +42,16 @@ function warned(message: string): void {
 }
 
 /** Puts together and checks what flags, variables and the file say. @throws {UsageError} with the place at fault. */
-function configured({ config, check: _, json: __, ...flags }: Flags): GatewayConfiguration {
+function configured(
+  { config, check: _, json: __, ...flags }: Flags,
+  telemetry?: TelemetryExport,
+): GatewayConfiguration {
   try {
     const read = readGatewayOptions({ flags, environment: process.env, configPath: config });
     const logger = { debug: () => {}, warn: warned };
-    return read.checked(() => checkGatewayOptions({ ...read.options, logger }));
+    const { tracerProvider, meterProvider } = telemetry ?? {};
+    const ours = { logger, tracerProvider, meterProvider };
+    return read.checked(() => checkGatewayOptions({ ...read.options, ...ours }));
   } catch (error) {
     throw error instanceof ConfigurationError ? new UsageError(error.message) : error;
   }
@@ -77,11 +83,10 @@ async function listening(
 }
 
 /** A configuration that is wrong changes nothing; what can only change with a restart is told by name. */
-function reload(gateway: Gateway, flags: Flags, accessLog: AccessLog | undefined): void {
-  accessLog?.reopen();
+function reload(gateway: Gateway, read: () => GatewayConfiguration): void {
   let needRestart: readonly string[];
   try {
-    needRestart = gateway.reload(configured(flags));
+    needRestart = gateway.reload(read());
   } catch (error) {
     warn(`nothing was reloaded, and the gateway goes on as it was: ${(error as Error).message}`);
     return;
@@ -92,7 +97,9 @@ function reload(gateway: Gateway, flags: Flags, accessLog: AccessLog | undefined
 }
 
 async function runGateway(open: OpenGateway, flags: Flags): Promise<void> {
-  const configuration = configured(flags);
+  const telemetry = flags.check ? undefined : startTelemetry(warn, { batched: true });
+  const read = () => configured(flags, telemetry);
+  const configuration = read();
   const isJson = flags.json === true;
   if (flags.check) {
     await writeOut(
@@ -107,9 +114,12 @@ async function runGateway(open: OpenGateway, flags: Flags): Promise<void> {
   const stopped = untilStopped({
     async stop() {
       await gateway.close();
-      await accessLog?.close();
+      await Promise.all([accessLog?.close(), telemetry?.flush()]);
     },
-    reload: () => reload(gateway, flags, accessLog),
+    reload() {
+      accessLog?.reopen();
+      reload(gateway, read);
+    },
   });
   for (const caution of cautionsOf(configuration)) warn(caution);
   await writeOut(

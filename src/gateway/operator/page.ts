@@ -185,7 +185,7 @@ function costRow(row: CostRow, total: bigint, decimals: number): Html {
     row.errors === 0
       ? html``
       : html` <span class="quiet whole">${formatCount(row.errors)} failed</span>`;
-  return html`<tr><td class="name">${breakable(row.name)}${errors}<div class="bar share" aria-hidden="true">${barOf(percentOf(cost, total))}</div></td><td class="number">${formatCount(row.operations)}</td><td class="number">${usd(cost, decimals)}</td><td class="number quiet">${formatShare(cost, total)}</td></tr>
+  return html`<tr><td class="name">${breakable(row.name)}${errors}<div class="bar share" aria-hidden="true">${barOf(percentOf(cost, total))}</div></td><td class="number">${formatCount(row.operations)}</td><td class="number">${usd(cost, decimals)}</td><td class="number quiet part">${formatShare(cost, total)}</td></tr>
 `;
 }
 
@@ -214,7 +214,7 @@ function costsPart(part: string, title: string, column: string, rows: readonly C
     rows.length === 0
       ? html`<p class="none">Nothing yet today.</p>`
       : html`<table>
-<thead><tr><th scope="col">${column}</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Cost</th><th scope="col" class="number">Share</th></tr></thead>
+<thead><tr><th scope="col">${column}</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Cost</th><th scope="col" class="number part">Share</th></tr></thead>
 <tbody>
 ${shown.map((row) => costRow(row, total, decimals))}</tbody>
 </table>`;
