@@ -1,6 +1,7 @@
 // The operator's routes: closed without the token, exact amounts, metrics that Prometheus can read, live events.
 import { describe, expect, inject, it } from "vitest";
 import { Account } from "../../src/gateway/operator/account.js";
+import { Operator } from "../../src/gateway/operator/operator.js";
 import { expositionText } from "../../src/gateway/operator/prometheus.js";
 import { configure } from "../../src/governance/configuration.js";
 import { Governor } from "../../src/governance/governor.js";
@@ -236,10 +237,7 @@ describe("/genops/metrics", () => {
 describe("the account of a day", () => {
   it("begins anew with the UTC day, and does not go back with a clock that does", () => {
     let now = Date.parse("2026-02-23T23:59:59Z");
-    const account = new Account(
-      () => {},
-      () => now,
-    );
+    const account = new Account(() => now);
     const governor = new Governor(configure({ journal: false }), "0.0.0");
     governor.observation.add(account);
     const happen = () => {
@@ -255,6 +253,26 @@ describe("the account of a day", () => {
     happen();
     expect(account.today.byTeam.get("a")).toMatchObject({ operations: 2, cost: 2n * 10n ** 14n });
     expect([...account.payers]).toMatchObject([{ cost: 3n * 10n ** 14n }]);
+  });
+});
+
+describe("an operator that takes the place of another", () => {
+  it("goes on with its account, and with its sessions while the token is the same", async () => {
+    const { uri, ask, happen, governor, operator, replace } = await operating();
+    happen({}, { team: "a" });
+    const body = new URLSearchParams({ token: ADMIN_TOKEN });
+    const login = await ask("/genops/login", { method: "POST", body, headers: {} });
+    const headers = { cookie: login.headers.get("set-cookie")?.split(";")[0] ?? "" };
+    const upstream = new URL(uri);
+    const same = { isSecure: false, upstream, governor, adminToken: ADMIN_TOKEN };
+    const next = new Operator({ ...same, before: operator });
+    replace(next);
+    happen({}, { team: "a" });
+    const summary = await ask("/genops/summary", { headers });
+    expect((await summary.json()).today.byTeam).toMatchObject([{ name: "a", operations: 2 }]);
+    replace(new Operator({ ...same, adminToken: "another", before: next }));
+    expect((await ask("/genops/summary", { headers })).status).toBe(401);
+    expect((await ask("/genops/summary")).status).toBe(401);
   });
 });
 

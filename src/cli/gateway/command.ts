@@ -1,10 +1,13 @@
 // `genops gateway`: a governing proxy in front of any MLflow server, until it is told to stop.
 import { Command, Option } from "commander";
-import { AccessLog } from "../../gateway/access-log.js";
 import { flagOf, GATEWAY_OPTIONS } from "../../gateway/configuration/option-table.js";
-import { readGatewayOptions } from "../../gateway/configuration/sources.js";
-import { checkGatewayOptions, type GatewayConfiguration } from "../../gateway/configuration.js";
-import type { Gateway, OpenGateway } from "../../gateway/seams.js";
+import { type ReadOptions, readGatewayOptions } from "../../gateway/configuration/sources.js";
+import {
+  checkGatewayOptions,
+  type GatewayConfiguration,
+  type GatewayOptions,
+} from "../../gateway/configuration.js";
+import { createGateway, type Gateway } from "../../gateway/gateway.js";
 import { ConfigurationError } from "../../governance/errors.js";
 import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";
 import { CommandError, UsageError } from "../failure.js";
@@ -41,65 +44,82 @@ function warned(message: string): void {
   warn(message.replace(/^genops: /, ""));
 }
 
-/** Puts together and checks what flags, variables and the file say. @throws {UsageError} with the place at fault. */
-function configured(
-  { config, check: _, json: __, ...flags }: Flags,
-  telemetry?: TelemetryExport,
-): GatewayConfiguration {
+/** What flags, variables and the file say, checked. */
+interface Configured {
+  readonly read: ReadOptions;
+  readonly options: GatewayOptions;
+  readonly configuration: GatewayConfiguration;
+}
+
+/** @throws {UsageError} with the flag, the variable, or the line of the file at fault. */
+function usage<T>(run: () => T): T {
   try {
-    const read = readGatewayOptions({ flags, environment: process.env, configPath: config });
-    const logger = { debug: () => {}, warn: warned };
-    const { tracerProvider, meterProvider } = telemetry ?? {};
-    const ours = { logger, tracerProvider, meterProvider };
-    return read.checked(() => checkGatewayOptions({ ...read.options, ...ours }));
+    return run();
   } catch (error) {
     throw error instanceof ConfigurationError ? new UsageError(error.message) : error;
   }
+}
+
+/** @throws {UsageError} for what cannot be. */
+function configured(
+  { config, check: _, json: __, ...flags }: Flags,
+  telemetry: TelemetryExport | undefined,
+): Configured {
+  return usage(() => {
+    const read = readGatewayOptions({ flags, environment: process.env, configPath: config });
+    const logger = { debug: () => {}, warn: warned };
+    const { tracerProvider, meterProvider } = telemetry ?? {};
+    const options = { ...read.options, logger, tracerProvider, meterProvider };
+    return { read, options, configuration: read.checked(() => checkGatewayOptions(options)) };
+  });
+}
+
+/** Failures of what is checked only when it is done are told where they were caused, too. */
+function placed({ read, configuration }: Configured, error: unknown): Error {
+  if (error instanceof ConfigurationError) {
+    try {
+      return usage(() =>
+        read.checked((): never => {
+          throw error;
+        }),
+      );
+    } catch (told) {
+      return told as Error;
+    }
+  }
+  const { code, message } = error as NodeJS.ErrnoException;
+  const { host, port } = configuration;
+  if (code === "EADDRINUSE") {
+    return new CommandError(`port ${port} of ${host} is taken; give another, or 0 for any`);
+  }
+  if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return new CommandError(`cannot listen on ${host}, port ${port}: ${message}`);
+  }
+  return error as Error;
 }
 
 function writeOut(text: string): Promise<void> {
   return new Promise((done) => process.stdout.write(text, () => done()));
 }
 
-async function listening(
-  open: OpenGateway,
-  configuration: GatewayConfiguration,
-  accessLog: AccessLog | undefined,
-): Promise<Gateway> {
+/** A configuration that is wrong changes nothing. */
+async function reload(gateway: Gateway, configure: () => Configured): Promise<void> {
   try {
-    return await open({ configuration, accessLog });
+    const wanted = configure();
+    await gateway.reload(wanted.options).catch((error) => {
+      throw placed(wanted, error);
+    });
+    warn("the configuration was read anew");
   } catch (error) {
-    if (error instanceof ConfigurationError) throw new UsageError(error.message);
-    const { code, message } = error as NodeJS.ErrnoException;
-    const { host, port } = configuration;
-    if (code === "EADDRINUSE") {
-      throw new CommandError(`port ${port} of ${host} is taken; give another, or 0 for any`);
-    }
-    if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-      throw new CommandError(`cannot listen on ${host}, port ${port}: ${message}`);
-    }
-    throw error;
+    warn(`the gateway goes on as it was: ${(error as Error).message}`);
   }
 }
 
-/** A configuration that is wrong changes nothing; what can only change with a restart is told by name. */
-function reload(gateway: Gateway, read: () => GatewayConfiguration): void {
-  let needRestart: readonly string[];
-  try {
-    needRestart = gateway.reload(read());
-  } catch (error) {
-    warn(`nothing was reloaded, and the gateway goes on as it was: ${(error as Error).message}`);
-    return;
-  }
-  const rest =
-    needRestart.length === 0 ? "" : `; ${needRestart.join(", ")} will change with a restart`;
-  warn(`configuration reloaded${rest}`);
-}
-
-async function runGateway(open: OpenGateway, flags: Flags): Promise<void> {
+async function runGateway(flags: Flags): Promise<void> {
   const telemetry = flags.check ? undefined : startTelemetry(warn, { batched: true });
-  const read = () => configured(flags, telemetry);
-  const configuration = read();
+  const configure = () => configured(flags, telemetry);
+  const first = configure();
+  const { options, configuration } = first;
   const isJson = flags.json === true;
   if (flags.check) {
     await writeOut(
@@ -107,31 +127,28 @@ async function runGateway(open: OpenGateway, flags: Flags): Promise<void> {
     );
     return;
   }
-  const { accessLog: setup } = configuration;
-  const accessLog = setup && new AccessLog(setup, warn);
-  const gateway = await listening(open, configuration, accessLog);
-  // From here on a signal is taken: who reads the first line may send one.
+  const gateway = await createGateway(options).catch((error) => {
+    throw placed(first, error);
+  });
+  // From here on signals are taken: who reads the first line may send one.
   const stopped = untilStopped({
-    async stop() {
+    stop: async () => {
       await gateway.close();
-      await Promise.all([accessLog?.close(), telemetry?.flush()]);
+      await telemetry?.flush();
     },
-    reload() {
-      accessLog?.reopen();
-      reload(gateway, read);
-    },
+    reload: () => void reload(gateway, configure),
   });
   for (const caution of cautionsOf(configuration)) warn(caution);
   await writeOut(
     isJson
-      ? `${JSON.stringify(startDocument(configuration, gateway.uri))}\n`
-      : `${startLines(configuration, gateway.uri).join("\n")}\n`,
+      ? `${JSON.stringify(startDocument(configuration, gateway.url))}\n`
+      : `${startLines(configuration, gateway.url).join("\n")}\n`,
   );
   await stopped;
 }
 
-/** The command, for the program to add. `open` starts the server. */
-export function gatewayCommand(open: OpenGateway): Command {
+/** The command, for the program to add. */
+export function gatewayCommand(): Command {
   const command = new Command("gateway")
     .summary("govern any MLflow client, in any language")
     .description(
@@ -146,5 +163,5 @@ export function gatewayCommand(open: OpenGateway): Command {
     .option("--check", "check the configuration, and do not listen")
     .option("--json", "print the start as one JSON line")
     .addHelpText("after", EXAMPLES)
-    .action((flags: Flags) => runGateway(open, flags));
+    .action((flags: Flags) => runGateway(flags));
 }

@@ -110,14 +110,15 @@ export class Account implements SettlementObserver {
   /** Bytes kept, by backend. */
   readonly storedBytes = new Map<string, bigint>();
 
+  /** Is called after each change. */
+  onChange: () => void = () => {};
+
   readonly #now: () => number;
-  readonly #onChange: () => void;
   readonly #payers = new Map<string, PayerUsage>();
   #day: Day;
 
-  constructor(onChange: () => void, now: () => number = Date.now) {
+  constructor(now: () => number = Date.now) {
     this.#now = now;
-    this.#onChange = onChange;
     this.startedMs = now();
     this.#day = new Day(dayOf(this.startedMs));
   }
@@ -127,7 +128,7 @@ export class Account implements SettlementObserver {
     this.#day.book(settlement);
     this.#count(settlement);
     this.#pay(settlement.attributes, settlement.cost);
-    this.#onChange();
+    this.onChange();
   }
 
   /** The current UTC day. */

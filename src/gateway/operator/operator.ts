@@ -38,6 +38,8 @@ export interface OperatorOptions {
   /** URL of the MLflow server. */
   readonly upstream: URL;
   readonly governor: Governor;
+  /** The operator that this one takes the place of: its account goes on, and its sessions where the token is the same. */
+  readonly before?: Operator | undefined;
 }
 
 /** Is it one of the operator's paths, which are never forwarded? */
@@ -92,13 +94,21 @@ export class Operator {
   #isDraining = false;
 
   constructor(options: OperatorOptions) {
-    this.#options = options;
-    this.#admission = new Admission(options.adminToken, options.isSecure);
+    const { adminToken, isSecure, governor, before } = options;
+    this.#options = { ...options, before: undefined };
+    const same = before !== undefined && before.#isOpenedBy(adminToken, isSecure);
+    this.#admission = same ? before.#admission : new Admission(adminToken, isSecure);
     this.#live = new LiveEvents(() => this.snapshot());
-    const onChange = () => this.#live.changed();
-    this.#account = new Account(onChange);
-    this.#refusals = new Refusals(onChange);
-    options.governor.observation.add(this.#account);
+    this.#account = before === undefined ? new Account() : before.#account;
+    this.#refusals = before === undefined ? new Refusals() : before.#refusals;
+    this.#account.onChange = () => this.#live.changed();
+    this.#refusals.onChange = this.#account.onChange;
+    const isKnown = before !== undefined && before.#options.governor === governor;
+    if (!isKnown) governor.observation.add(this.#account);
+  }
+
+  #isOpenedBy(adminToken: string | undefined, isSecure: boolean): boolean {
+    return this.#options.adminToken === adminToken && this.#options.isSecure === isSecure;
   }
 
   /** Takes each decision that was not simply ALLOWED: the governor's `onDecision`. */
