@@ -11,6 +11,7 @@ import * as folding from "./folding";
 import { nodeHandle } from "./handles";
 import * as at from "./layout";
 import * as ledger from "./ledger";
+import * as measures from "./measures";
 import * as nameTable from "./names";
 import * as operationTable from "./operations";
 import * as pricing from "./pricing";
@@ -253,6 +254,13 @@ export function setSamplingRate(classId: i32, rate: f64): i32 {
 /** Books one operation that succeeded. Answers flags or a status. */
 export function record(node: f64, operation: i32, meter: i32, quantity: f64, items: i32): i32 {
   return ledger.record(node, operation, meter, quantity, items);
+}
+
+/** The same for a call that took `latency` ms; below zero when unknown. */
+export function recordTimed(node: f64, operation: i32, meter: i32, quantity: f64, items: i32, latency: f64): i32 {
+  const flags = record(node, operation, meter, quantity, items);
+  if (flags >= 0) measures.noteLatency(operation, latency);
+  return flags;
 }
 
 /** Holds the price of a call about to run. Answers a ticket or a status. */

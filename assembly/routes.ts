@@ -298,11 +298,13 @@ const QUICK_BYTES_MIN: u32 = 21;
 /** And so much of a route is looked at. */
 const QUICK_ROUTE_MAX: u32 = 32;
 const POST_KEY: u32 = (1 << 3) | 1;
-/** How far from the header a request may begin to be looked at quickly: not at all behind a static prefix. */
+/** Before it nothing is written that a request could be. */
+const QUICK_FROM: usize = 1024;
+/** How far from there a request may begin to be looked at quickly: not at all behind a static prefix. */
 let quickSpan: usize = 0;
 
 function measureQuick(): void {
-  quickSpan = prefixLength == 0 ? (<usize>memory.size() << 16) - at.header - 64 : 0;
+  quickSpan = prefixLength == 0 ? (<usize>memory.size() << 16) - QUICK_FROM - 64 : 0;
 }
 
 /**
@@ -312,7 +314,7 @@ function measureQuick(): void {
 @inline
 export function matchQuickly(address: usize, length: u32): i32 {
   const left = length - QUICK_BYTES_MIN;
-  if (left > QUICK_ROUTE_MAX || address - at.header >= quickSpan) return NO_ROUTE;
+  if (left > QUICK_ROUTE_MAX || address - QUICK_FROM >= quickSpan) return NO_ROUTE;
   if (((load<u64>(address) ^ POST_AP) | (load<u64>(address, 8) ^ AJAX_2) | (load<u64>(address, 13) ^ MLFLOW)) != 0) return NO_ROUTE;
   const end = address + length;
   const meta = metaOf(left, POST_KEY);

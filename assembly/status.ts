@@ -4,7 +4,7 @@
 /** Raised when an export changes its meaning; the host refuses another major. */
 export const ABI_MAJOR: i32 = 2;
 /** Raised when exports are added. */
-export const ABI_MINOR: i32 = 0;
+export const ABI_MINOR: i32 = 1;
 
 export const OK: i32 = 0;
 /** The handle was never given out, is of another kind, or its slot has been given to another. */

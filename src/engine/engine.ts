@@ -205,6 +205,8 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #capacities: Capacities;
   #instance!: Instance;
+  #bufferAddress = 0;
+  #bufferBytes = 0;
   #exports!: EngineExports;
   #reader!: LedgerReader;
   #budgets!: BudgetBook;
@@ -246,6 +248,8 @@ export class Engine {
   #start(): void {
     this.#instance = new Instance(this.#module, this.#capacities);
     this.#exports = this.#instance.exports;
+    this.#bufferAddress = this.#instance.bufferAddress;
+    this.#bufferBytes = this.#instance.bufferBytes;
     this.#reader = new LedgerReader(this.#instance);
     this.#budgets = new BudgetBook(this.#instance);
     this.#sampling = new Sampling(this.#instance);
@@ -573,17 +577,12 @@ export class Engine {
 
   /** {@link classify} for the bytes "METHOD /path" in the {@link buffer}; a query is passed over. */
   classifyBytes(start: number, length: number): number {
-    const instance = this.#instance;
     // Spelled out, as a gateway asks this of every request: what is amiss is for `place` to tell.
     const isIn =
-      isWord(start) &&
-      isWord(length) &&
-      start >= 0 &&
-      length >= 0 &&
-      start + length <= instance.bufferBytes;
-    const address = isIn ? instance.bufferAddress + start : instance.place(start, length);
+      start >>> 0 === start && length >>> 0 === length && start + length <= this.#bufferBytes;
+    if (!isIn) this.#instance.place(start, length);
     try {
-      return this.#exports.classify(address, length);
+      return this.#exports.classify(this.#bufferAddress + start, length);
     } catch (error) {
       return this.#trapped(error);
     }
@@ -702,6 +701,24 @@ export class Engine {
       const field = flags === -4 && items < 0 ? "items" : this.#fieldOf(flags);
       refuse(flags, field, { node, operation, meter, quantity, items });
     }
+    return flags;
+  }
+
+  /**
+   * {@link record} of a call that took `latencyMs` (below zero when that is not known), on no meter.
+   * @throws {EngineError} as {@link record}.
+   */
+  recordTimed(node: number, operation: number, latencyMs: number, items = 1): number {
+    if (!isWord(operation)) refuse(-2, "operation", operation);
+    if (!isWord(items)) refuse(-4, "items", items);
+    let flags: number;
+    try {
+      flags = this.#exports.recordTimed(numeric(node), operation, 0, 0, items, numeric(latencyMs));
+    } catch (error) {
+      this.#trapped(error);
+    }
+    if (flags < 0)
+      refuse(flags, flags === -4 ? "items" : this.#fieldOf(flags), { node, operation, items });
     return flags;
   }
 

@@ -31,6 +31,14 @@ export interface EngineExports {
   setTimeToLive(ms: number): number;
   setSamplingRate(classId: number, rate: number): number;
   record(node: number, operation: number, meter: number, quantity: number, items: number): number;
+  recordTimed(
+    node: number,
+    operation: number,
+    meter: number,
+    quantity: number,
+    items: number,
+    latency: number,
+  ): number;
   reserve(node: number, operation: number, meter: number, quantity: number): number;
   assign(ticket: number, node: number): number;
   extend(ticket: number, meter: number, quantity: number): number;

@@ -83,6 +83,8 @@ export interface GatewayOptions extends Pick<AdapterOptions, (typeof GOVERNING)[
   readonly listenWithoutAuthentication?: boolean | undefined;
   /** Let every caller reach MLflow's administration of users and permissions; MLflow still decides. */
   readonly adminRoutes?: boolean | undefined;
+  /** Let callers write to runs that others pay for; their payers go on paying. */
+  readonly allowForeignRuns?: boolean | undefined;
   /** Send access tokens on to the MLflow server. */
   readonly forwardTokens?: boolean | undefined;
   readonly tls?: TlsOption | undefined;
@@ -124,6 +126,7 @@ export interface GatewayConfiguration {
   readonly defaults: GovernanceAttributes;
   readonly adminRoutes: boolean;
   readonly forwardTokens: boolean;
+  readonly allowForeignRuns: boolean;
   readonly tls: TlsSetup | undefined;
   readonly limits: GatewayLimits;
   /** Without a slash at its end; empty when there is none. */
@@ -307,6 +310,7 @@ export function checkGatewayOptions(options: GatewayOptions): GatewayConfigurati
     defaults: governance.attributes,
     adminRoutes: checkBoolean("adminRoutes", options.adminRoutes),
     forwardTokens: checkBoolean("forwardTokens", options.forwardTokens),
+    allowForeignRuns: checkBoolean("allowForeignRuns", options.allowForeignRuns),
     tls: checkTls(options.tls),
     limits: checkGatewayLimits("limits", options.limits),
     staticPrefix: checkStaticPrefix(options.staticPrefix),

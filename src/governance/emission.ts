@@ -87,6 +87,11 @@ export class Emission {
 
   // ── audit trail ────────────────────────────────────────────────────────────────────────────────
 
+  /** Is there an audit trail? */
+  get isAudited(): boolean {
+    return this.#audit !== undefined;
+  }
+
   /** Tells what is about to be changed, where that matters; undefined for what is not audited. */
   auditBefore(
     operation: Operation,

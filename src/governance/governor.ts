@@ -28,9 +28,11 @@ export interface Pending {
   quantity: number;
   readonly run: RunState | undefined;
   node: number;
-  /** Absent when no reservation could be held; the operation is then booked in one call. */
+  /** Absent when no reservation is held; the operation is then booked in one call. */
   readonly ticket: number | undefined;
   readonly reserved: bigint;
+  /** What it will take, where nothing can keep it from being made and so nothing is held. */
+  readonly fixed: Needs | undefined;
   /** What was decided: {@link ALL_ALLOWED}, or warnings. */
   readonly decisions: readonly Decision[];
   /** Milliseconds since 1970, and the monotonic clock at the same instant. */
@@ -65,6 +67,8 @@ export class Governor {
   readonly #journal: LedgerJournal | undefined;
   readonly #policies: Policies;
   readonly #decisions: Decisions;
+  /** What an operation takes by itself, by its id; null where a policy, or an unknown price, asks for more care. */
+  readonly #fixed: (Needs | null)[] = [];
   #runsStarted = 0;
   /** The limit that the last reservation was warned of. */
   #warned: number | undefined;
@@ -204,6 +208,28 @@ export class Governor {
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
+    if (run !== undefined) {
+      const fixed = this.#fixedNeeds(operation, operationId);
+      if (fixed !== undefined) {
+        return {
+          operation,
+          attributes: payer,
+          operationId,
+          meter: 0,
+          quantity: 0,
+          run,
+          node: run.node,
+          ticket: undefined,
+          reserved: fixed.cost,
+          fixed,
+          decisions: ALL_ALLOWED,
+          startMs,
+          startMark: performance.now(),
+          audited: undefined,
+          costContext: currentCostContext(),
+        };
+      }
+    }
     const call = { operation, operationId, attributes: payer, run };
     let decisions = this.#decisions.judge(call);
     if (decisions !== ALL_ALLOWED && decisions.some(isRefusal)) {
@@ -246,12 +272,32 @@ export class Governor {
       node,
       ticket,
       reserved,
+      fixed: undefined,
       decisions,
       startMs,
       startMark: performance.now(),
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
       costContext: currentCostContext(),
     };
+  }
+
+  /**
+   * What a call of known price takes when no limit, policy or audit trail has a say in it: it cannot be refused, so
+   * that holding its price would be work for nothing.
+   */
+  #fixedNeeds(operation: Operation, operationId: number): Needs | undefined {
+    if (!this.limits.isEmpty || operation.upload !== undefined) return undefined;
+    let fixed = this.#fixed[operationId];
+    if (fixed === undefined) {
+      const cost = this.engine.price(operationId);
+      const isCareful =
+        cost === undefined ||
+        this.#emission.isAudited ||
+        this.#policies.rulesFor(operationId) !== undefined;
+      fixed = isCareful ? null : this.#needs(operationId, 0, cost);
+      this.#fixed[operationId] = fixed;
+    }
+    return fixed ?? undefined;
   }
 
   #reserve(node: number, operation: number, meter: number, quantity: number): number | Refusal {
@@ -275,6 +321,17 @@ export class Governor {
       runs: Number(operation?.startsRun),
       bytes,
     };
+  }
+
+  /** Refuses a call for a reason that its way in has found; told and audited as a policy's refusal is. */
+  refuse(
+    operation: Operation,
+    attributes: GovernanceAttributes,
+    decision: Decision,
+  ): GovernanceRefusal {
+    const operationId = this.engine.operation(operation.name);
+    const run = this.runs.get(operation.runId ?? "");
+    return this.#decisions.refuse({ operation, operationId, attributes, run }, [decision]);
   }
 
   /** Does any policy judge this operation, or learn from it? */
@@ -313,17 +370,36 @@ export class Governor {
     return error;
   }
 
+  /** Notes the bytes that were kept, where nobody could know them before: they are booked whatever limits say. */
+  measure(pending: Pending, totalBytes: number): void {
+    if (pending.ticket !== undefined) {
+      this.engine.charge(pending.ticket, pending.meter, totalBytes);
+    }
+    pending.quantity = totalBytes;
+  }
+
+  /** Ends an operation that came to nothing: it is neither booked nor an error. */
+  cancel(pending: Pending): void {
+    if (pending.ticket !== undefined) this.engine.release(pending.ticket);
+  }
+
   // ── after the call ─────────────────────────────────────────────────────────────────────────────
 
   /** Books what the call really took, on what it brought into being. */
   succeed(pending: Pending, outcome: Outcome): void {
     const elapsed = performance.now() - pending.startMark;
     const run = this.#assign(pending, outcome);
-    const flags = this.#settle(pending, elapsed) ?? this.#record(pending);
+    const flags = this.#settle(pending, elapsed) ?? this.#record(pending, elapsed);
     const cost = this.engine.lastCost();
     // Before the journal, which may learn of alerts that others' spending set off.
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
-    if (cost > pending.reserved || pending.ticket === undefined) {
+    const { fixed } = pending;
+    if (fixed !== undefined && cost === fixed.cost) {
+      this.#journal?.coverSpent(pending.node, fixed);
+    } else if (pending.ticket === undefined) {
+      const needs = this.#needs(pending.operationId, pending.quantity, cost);
+      this.#journal?.coverSpent(pending.node, needs);
+    } else if (cost > pending.reserved) {
       const needs = this.#needs(pending.operationId, pending.quantity, cost - pending.reserved);
       this.#journal?.coverSpent(pending.node, needs);
     }
@@ -359,8 +435,15 @@ export class Governor {
     }
   }
 
-  #record(pending: Pending): number {
-    const { operation, run } = pending;
+  #record(pending: Pending, elapsedMs: number): number {
+    const { operation, operationId, run } = pending;
+    if (pending.fixed !== undefined) {
+      try {
+        return this.engine.recordTimed(pending.node, operationId, elapsedMs, operation.items);
+      } catch (error) {
+        if (!hasCode(error, "INVALID_HANDLE")) throw error;
+      }
+    }
     return this.runs.onNode(
       pending.node,
       () => {
@@ -384,11 +467,18 @@ export class Governor {
   fail(pending: Pending, error: unknown): void {
     const elapsed = performance.now() - pending.startMark;
     this.#emission.auditAfter(pending.audited, { cost: 0n, error });
-    if (pending.ticket === undefined) return;
-    const flags = this.engine.settle(pending.ticket, "error", elapsed, pending.operation.items);
+    const ticket = pending.ticket ?? this.#ticketOf(pending);
+    if (ticket === undefined) return;
+    const flags = this.engine.settle(ticket, "error", elapsed, pending.operation.items);
     const endMs = pending.startMs + elapsed;
     this.observation.settled(pending, pending.run, flags, 0n, elapsed, NOTHING_LEARNED, true);
     this.#emit(pending, pending.run, flags, 0n, endMs, NO_ALERTS, NOTHING_LEARNED, error);
+  }
+
+  /** Errors are counted on reservations. Undefined when none can be held. */
+  #ticketOf({ node, operationId }: Pending): number | undefined {
+    const held = this.engine.reserve(node, operationId);
+    return typeof held === "number" ? held : undefined;
   }
 
   /** Moves the reservation to the run or experiment that the call has created. */

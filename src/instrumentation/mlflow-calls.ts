@@ -2,12 +2,29 @@
 import type { RunTag } from "../governance/attribution.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor } from "../governance/governor.js";
-import type { Operation, OperationDetails, Outcome, StartedRun } from "../governance/operation.js";
+import type {
+  Operation,
+  OperationDetails,
+  Outcome,
+  StartedRun,
+  Upload,
+} from "../governance/operation.js";
 import { knownExperimentName } from "../mlflow/experiment-names.js";
 import type { Proceed, StoreCall } from "../mlflow/interceptor.js";
 import { getModelVersion, getRun, logBatch } from "../mlflow/spec.js";
 
 type Message = Readonly<Record<string, unknown>>;
+
+/** What is read of a call, whoever makes it: our own client, or any other over HTTP. */
+export interface DescribedCall {
+  readonly method: string;
+  /** MLflow's route template; a constant per endpoint. */
+  readonly route: string;
+  /** Request message as MLflow's JSON names it. */
+  readonly body: Message;
+  readonly storeUri: string;
+  readonly upload?: (Upload & { readonly runId?: string | undefined }) | undefined;
+}
 
 /** Characters that any MLflow keeps of a tag's value. */
 const TAG_LENGTH_MAX = 5000;
@@ -75,7 +92,20 @@ const DETAILS: Readonly<Record<string, (body: Message) => OperationDetails>> = {
 /** Routes by method and template, for one engine's table; a route is classified once. */
 const ROUTES = new WeakMap<Governor, Map<string, Map<string, KnownRoute | undefined>>>();
 
-function classify(governor: Governor, { method, route }: StoreCall): KnownRoute | undefined {
+/** What is known of an operation in this engine's table; undefined for none of it. */
+function knownOperation(governor: Governor, operationId: number): KnownRoute | undefined {
+  const entry = governor.engine.operations[operationId];
+  return (
+    entry && {
+      name: entry.name,
+      isRegistry: REGISTRY.includes(entry.class),
+      hasDetails: governor.judges(entry.id) && Object.hasOwn(DETAILS, entry.name),
+      isBatch: BATCHES.includes(entry.name),
+    }
+  );
+}
+
+function classify(governor: Governor, { method, route }: DescribedCall): KnownRoute | undefined {
   let methods = ROUTES.get(governor);
   if (methods === undefined) {
     methods = new Map();
@@ -88,13 +118,7 @@ function classify(governor: Governor, { method, route }: StoreCall): KnownRoute 
   }
   const known = routes.get(route);
   if (known !== undefined || routes.has(route)) return known;
-  const entry = governor.engine.operations[governor.engine.classify(method, route)];
-  const found = entry && {
-    name: entry.name,
-    isRegistry: REGISTRY.includes(entry.class),
-    hasDetails: governor.judges(entry.id) && Object.hasOwn(DETAILS, entry.name),
-    isBatch: BATCHES.includes(entry.name),
-  };
+  const found = knownOperation(governor, governor.engine.classify(method, route));
   routes.set(route, found);
   return found;
 }
@@ -104,10 +128,34 @@ function modelSourceOf(body: Message): string | undefined {
   return modelId === undefined ? text(body.source) : `models:/${modelId}`;
 }
 
+/** The experiment that a trace is sent to. */
+function experimentOfTrace(body: Message): string | undefined {
+  // Proto fields in both spellings, as the server reads them.
+  const inside = (outer: unknown, name: string, other: string) =>
+    message(outer)[name] ?? message(outer)[other];
+  const info = inside(body.trace, "trace_info", "traceInfo");
+  const location = inside(info, "trace_location", "traceLocation");
+  const experiment = inside(location, "mlflow_experiment", "mlflowExperiment");
+  return text(inside(experiment, "experiment_id", "experimentId"));
+}
+
 /** What a call is; undefined when it is none of MLflow's. */
-export function describe(governor: Governor, call: StoreCall): Operation | undefined {
+export function describe(governor: Governor, call: DescribedCall): Operation | undefined {
   const known = classify(governor, call);
-  if (known === undefined) return undefined;
+  return known && describeAs(known, call);
+}
+
+/** As {@link describe}, where the engine has classified the request already. */
+export function describeOperation(
+  governor: Governor,
+  operationId: number,
+  call: DescribedCall,
+): Operation | undefined {
+  const known = knownOperation(governor, operationId);
+  return known && describeAs(known, call);
+}
+
+function describeAs(known: KnownRoute, call: DescribedCall): Operation {
   const { body, upload } = call;
   const { name, isRegistry } = known;
   const runId = upload?.runId ?? text(body.run_id) ?? text(body.run_uuid);
@@ -116,7 +164,8 @@ export function describe(governor: Governor, call: StoreCall): Operation | undef
     // A registered model's version names the run that it came from; it is not written.
     runId: isRegistry ? undefined : runId,
     parentRunId: isRegistry ? runId : undefined,
-    experimentId: text(body.experiment_id),
+    experimentId:
+      text(body.experiment_id) ?? (name === "start_trace" ? experimentOfTrace(body) : undefined),
     modelName: isRegistry ? text(body.name) : undefined,
     modelVersion: isRegistry ? text(body.version) : undefined,
     modelStage: isRegistry ? text(body.stage) : undefined,
@@ -127,7 +176,8 @@ export function describe(governor: Governor, call: StoreCall): Operation | undef
   };
 }
 
-function startedRun(run: unknown): StartedRun | undefined {
+/** A run as replies have it; undefined for what is none. */
+export function readStartedRun(run: unknown): StartedRun | undefined {
   const info = message(message(run).info);
   const runId = text(info.run_id) ?? text(info.run_uuid);
   if (runId === undefined) return undefined;
@@ -160,7 +210,7 @@ export async function informed(
     const { method, route } = getRun;
     const body = { run_id: operation.runId };
     const reply = await proceed({ method, route, path: route, body, storeUri }, getRun);
-    const run = startedRun(message(reply).run);
+    const run = readStartedRun(message(reply).run);
     if (run) governor.learnRun(run);
     return operation;
   }
@@ -190,7 +240,7 @@ export async function tagRefusal(
 }
 
 /** Learns a name that the client knows already and does not ask for again. */
-function learnKnownName(governor: Governor, call: StoreCall, id: string | undefined): void {
+function learnKnownName(governor: Governor, call: DescribedCall, id: string | undefined): void {
   if (id === undefined || governor.experimentName(id) !== undefined) return;
   const name = knownExperimentName(call.storeUri, id);
   if (name !== undefined) governor.learnExperiment(id, name);
@@ -210,7 +260,7 @@ const NOTHING: Outcome = Object.freeze({});
 export function outcomeOf(
   governor: Governor,
   operation: Operation,
-  call: StoreCall,
+  call: DescribedCall,
   reply: unknown,
 ): Outcome | undefined {
   const answer = message(reply);
@@ -222,8 +272,9 @@ export function outcomeOf(
     case "set_tag":
     case "log_artifact":
       return NOTHING;
-    case "create_run": {
-      const run = startedRun(answer.run);
+    case "create_run":
+    case "create_promptlab_run": {
+      const run = readStartedRun(answer.run);
       // The request tells the parent even where a server's reply leaves its tags out.
       const asked = tagsOf(call.body.tags).find(({ key }) => key === PARENT_RUN_TAG)?.value;
       if (run === undefined) return undefined;
@@ -245,7 +296,7 @@ export function outcomeOf(
       return { endedRun: { runId: operation.runId, status } };
     }
     case "get_run": {
-      const run = startedRun(answer.run);
+      const run = readStartedRun(answer.run);
       if (run) governor.learnRun(run);
       learnKnownName(governor, call, run?.experimentId);
       return {};

@@ -30,6 +30,7 @@ describe("every export", () => {
     /** What makes a call do its work; others get small numbers, which some refuse. */
     const values: Record<string, readonly number[]> = {
       record: [run, 2, 1, 100, 1],
+      recordTimed: [run, 2, 1, 100, 1, 0.5],
       reserve: [run, 2, 0, 0],
       price: [2, 1, 100],
       classify: [exports.header(), path],

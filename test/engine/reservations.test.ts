@@ -197,6 +197,45 @@ describe("latencies", () => {
   });
 });
 
+describe("a call that is booked with its latency", () => {
+  it("is told and counted as a reservation that was settled at once", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.double({ min: -1, max: 1e5, noNaN: true }), fc.nat(9)), {
+          minLength: 1,
+          maxLength: 30,
+        }),
+        (calls) => {
+          const [timed, settled] = [0, 1].map(() => createEngine({ runs: 1, seed: 7 }));
+          if (timed === undefined || settled === undefined) throw new Error("two engines");
+          const [here, there] = [timed, settled].map((one) => one.openRun({ runId: "r" }));
+          const id = timed.operation("log_batch");
+          for (const [latency, items] of calls) {
+            const flags = timed.recordTimed(here as number, id, latency, items);
+            const ticket = settled.reserve(there as number, id) as number;
+            expect(flags).toBe(settled.settle(ticket, "ok", latency, items));
+            expect(timed.lastCost()).toBe(settled.lastCost());
+          }
+          expect(timed.summary()).toEqual(settled.summary());
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it("books nothing when it cannot be", () => {
+    const id = engine.operation("log_metric");
+    const before = engine.summary();
+    expect(refused(() => engine.recordTimed(5, id, 1))).toMatchObject({
+      code: "INVALID_HANDLE",
+      field: "node",
+    });
+    expect(refused(() => engine.recordTimed(run, 1e9, 1)).code).toBe("UNKNOWN_OPERATION");
+    expect(refused(() => engine.recordTimed(run, id, 1, -1)).field).toBe("items");
+    expect(engine.summary()).toEqual(before);
+  });
+});
+
 describe("a reservation that is refused", () => {
   it("costs no ticket that expired its late settlement", () => {
     const engine = createEngine({ runs: 4, reservations: 1, reservationTtlMs: 1000 });

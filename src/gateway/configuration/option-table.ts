@@ -77,6 +77,11 @@ export const GATEWAY_OPTIONS: readonly OptionEntry[] = [
     kind: "boolean",
     help: "send access tokens on to the MLflow server",
   },
+  {
+    name: "allowForeignRuns",
+    kind: "boolean",
+    help: "let callers write to runs that others pay for",
+  },
   { name: "budgets", kind: "json", placeholder: "json", help: "limits on what may be used" },
   {
     name: "budgetDailyLimit",

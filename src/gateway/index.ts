@@ -1,0 +1,6 @@
+// genops/gateway: the governing reverse proxy, for Node.
+export { ConfigurationError } from "../governance/errors.js";
+export type { TrustSource } from "./configuration/callers.js";
+export type { GatewayLimits } from "./configuration/limits.js";
+export type { AccessLogFormat, GatewayOptions, GrantOption, TlsOption } from "./configuration.js";
+export { createGateway, type Gateway } from "./gateway.js";

@@ -1,0 +1,131 @@
+// Who pays for a run: what was seen when it was created, else what the server's tags say under our signature.
+import {
+  ATTRIBUTE_NAMES,
+  ATTRIBUTES,
+  attributesOfTags,
+  type GovernanceAttributes,
+  type RunTag,
+} from "../governance/attribution.js";
+import type { Governor } from "../governance/governor.js";
+import type { StartedRun } from "../governance/operation.js";
+import { readStartedRun } from "../instrumentation/mlflow-calls.js";
+import type { IdentifiedCaller } from "./callers.js";
+import type { PayerSignatures } from "./signature.js";
+import type { Upstream } from "./upstream.js";
+
+/** Tags that only the gateway sets. */
+const OWN_TAGS = "genops.";
+
+/** What a request says of a run's tags that it may not; undefined when it is nothing. */
+export function forgedTag(
+  tags: readonly RunTag[],
+  { attributes, openToTags }: IdentifiedCaller,
+): string | undefined {
+  const said = attributesOfTags(tags);
+  // Who repeats what is known of him forges nothing.
+  const own = ATTRIBUTES.filter(
+    (name) =>
+      said[name] !== undefined && (openToTags.includes(name) || attributes[name] === said[name]),
+  ).map((name) => `${OWN_TAGS}${ATTRIBUTE_NAMES[name]}`);
+  return tags.find(({ key }) => key.startsWith(OWN_TAGS) && !own.includes(key))?.key;
+}
+
+/** Who pays for a new run: the caller, and what its tags may say of it. */
+export function payerOfNewRun(
+  tags: readonly RunTag[],
+  { attributes, openToTags }: IdentifiedCaller,
+): GovernanceAttributes {
+  const said = attributesOfTags(tags);
+  const open = openToTags.filter((name) => said[name] !== undefined);
+  return { ...attributes, ...Object.fromEntries(open.map((name) => [name, said[name]])) };
+}
+
+/** Is a run somebody else's? What tags may say freely tells nobody apart. */
+export function isForeign(
+  payer: GovernanceAttributes,
+  { attributes, openToTags }: IdentifiedCaller,
+): boolean {
+  return ATTRIBUTES.some(
+    (name) => name !== "feature" && !openToTags.includes(name) && payer[name] !== attributes[name],
+  );
+}
+
+export class Payers {
+  readonly #governor: Governor;
+  readonly #upstream: Upstream;
+  readonly #signatures: PayerSignatures;
+  /** Questions under way, so that a run is asked for once. */
+  readonly #asked = new Map<string, Promise<GovernanceAttributes | undefined>>();
+
+  constructor(governor: Governor, upstream: Upstream, signatures: PayerSignatures) {
+    this.#governor = governor;
+    this.#upstream = upstream;
+    this.#signatures = signatures;
+  }
+
+  /** The tags that a new run is given. */
+  tagsOf(attributes: GovernanceAttributes, experimentId: string): RunTag[] {
+    return this.#signatures.sign(attributes, experimentId);
+  }
+
+  /**
+   * Who pays for a run that is written; undefined for nobody that is known, and then it is whoever writes it first.
+   * The server is asked with the credentials of the caller.
+   */
+  payerOf(
+    runId: string,
+    authorization: string | undefined,
+  ): GovernanceAttributes | undefined | Promise<GovernanceAttributes | undefined> {
+    const known = this.#governor.runs.get(runId);
+    if (known !== undefined) return known.attributes;
+    const under = JSON.stringify([runId, authorization]);
+    const asked = this.#asked.get(under);
+    if (asked !== undefined) return asked;
+    const asking = this.#ask(runId, authorization).finally(() => this.#asked.delete(under));
+    this.#asked.set(under, asking);
+    return asking;
+  }
+
+  async #ask(
+    runId: string,
+    authorization: string | undefined,
+  ): Promise<GovernanceAttributes | undefined> {
+    const run = await this.run(runId, authorization);
+    if (run === undefined) return undefined;
+    this.#governor.learnRun(run);
+    return this.#signatures.payerOf(run.tags ?? [], run.experimentId ?? "");
+  }
+
+  /** What the server knows of a run; undefined when it does not tell. */
+  async run(runId: string, authorization: string | undefined): Promise<StartedRun | undefined> {
+    const path = `/api/2.0/mlflow/runs/get?run_id=${encodeURIComponent(runId)}`;
+    try {
+      const { status, body } = await this.#upstream.ask("GET", path, authorization);
+      return status === 200
+        ? readStartedRun((body as { run?: unknown } | undefined)?.run)
+        : undefined;
+    } catch (error) {
+      this.#governor.contain(error);
+      return undefined;
+    }
+  }
+
+  /** The stage of a model version, as policies ask for it. */
+  async stageOf(
+    name: string,
+    version: string,
+    authorization: string | undefined,
+  ): Promise<string | undefined> {
+    const query = `name=${encodeURIComponent(name)}&version=${encodeURIComponent(version)}`;
+    const path = `/api/2.0/mlflow/model-versions/get?${query}`;
+    try {
+      const { status, body } = await this.#upstream.ask("GET", path, authorization);
+      const found = (body as { model_version?: { current_stage?: unknown } } | undefined)
+        ?.model_version?.current_stage;
+      return status === 200 && typeof found === "string" ? found : undefined;
+    } catch (error) {
+      this.#governor.contain(error);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+// The server behind the gateway: connections that are kept, and small questions of the gateway's own.
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
+
+/** A connection at rest is closed before the server does it (uvicorn: after 5 s), so that no call meets a closed one. */
+const REST_MS = 3000;
+/** Milliseconds that a question of the gateway's own may take, and bytes that its answer may have. */
+const ASK_MS = 10_000;
+const ANSWER_BYTES_MAX = 16 * 2 ** 20;
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  /** Parsed; undefined for what is no JSON. */
+  readonly body: unknown;
+}
+
+/** Collects a body of bounded size. @throws for one that is larger, or was cut off. */
+export async function collect(message: IncomingMessage, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of message) {
+    size += (chunk as Buffer).length;
+    if (size > most) throw new RangeError(`more than ${most} bytes`);
+    chunks.push(chunk as Buffer);
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps connections at rest for a while that is shorter than the server's. */
+function restingBriefly<A extends HttpAgent>(agent: A): A {
+  const keep = agent.keepSocketAlive.bind(agent);
+  agent.keepSocketAlive = (socket) => {
+    (socket as Socket).setTimeout(REST_MS);
+    return keep(socket);
+  };
+  const reuse = agent.reuseSocket.bind(agent);
+  agent.reuseSocket = (socket, request) => {
+    (socket as Socket).setTimeout(0);
+    reuse(socket, request);
+  };
+  return agent;
+}
+
+export class Upstream {
+  readonly url: URL;
+  readonly #isSecure: boolean;
+  readonly #agent: HttpAgent;
+  /** Before every path; the server may live below one. */
+  readonly #base: string;
+
+  constructor(url: URL) {
+    this.url = url;
+    this.#isSecure = url.protocol === "https:";
+    const options = { keepAlive: true, maxFreeSockets: 256, scheduling: "lifo" as const };
+    this.#agent = restingBriefly(this.#isSecure ? new HttpsAgent(options) : new HttpAgent(options));
+    this.#base = url.pathname.replace(/\/+$/, "");
+  }
+
+  /** Begins a request; headers are names and values in turn. */
+  send(method: string, target: string, headers: readonly string[]): ClientRequest {
+    const make = this.#isSecure ? httpsRequest : httpRequest;
+    return make({
+      protocol: this.url.protocol,
+      hostname: this.url.hostname.replace(/^\[|\]$/g, ""),
+      port: this.url.port === "" ? undefined : this.url.port,
+      method,
+      path: `${this.#base}${target}`,
+      headers: headers as string[],
+      agent: this.#agent,
+    });
+  }
+
+  /** Asks something small with the caller's own credentials. @throws when there is no answer. */
+  ask(
+    method: string,
+    target: string,
+    authorization: string | undefined,
+    body?: unknown,
+  ): Promise<UpstreamAnswer> {
+    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const headers = [
+      "Host",
+      this.url.host,
+      "Accept",
+      "application/json",
+      "Connection",
+      "keep-alive",
+    ];
+    if (authorization !== undefined) headers.push("Authorization", authorization);
+    if (bytes !== undefined) {
+      headers.push("Content-Type", "application/json", "Content-Length", String(bytes.length));
+    }
+    return new Promise((resolve, reject) => {
+      const request = this.send(method, target, headers);
+      request.setTimeout(ASK_MS, () =>
+        request.destroy(new Error(`the MLflow server did not answer within ${ASK_MS} ms`)),
+      );
+      request.once("error", reject);
+      request.once("response", (reply) => {
+        collect(reply, ANSWER_BYTES_MAX).then(
+          (answer) => resolve({ status: reply.statusCode ?? 0, body: jsonOf(answer) }),
+          reject,
+        );
+      });
+      request.end(bytes);
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
