@@ -64,6 +64,8 @@ interface Setting {
 }
 
 const NO_ATTRIBUTES = Object.freeze({});
+/** How often a gateway that ends looks for connections that nobody uses any more. */
+const DRAIN_LOOK_MS = 50;
 
 /** Options that a running ledger cannot take over: a change of them begins another. */
 function governingOf(options: GatewayOptions): string {
@@ -118,7 +120,13 @@ function makeSetting(options: GatewayOptions, before: Setting | undefined): Sett
     // What was booked before is part of every total.
     if (before !== undefined) governor.engine.merge(before.room.governor.engine.snapshot());
   }
-  const operating = { adminToken, isSecure: tls !== undefined, upstream: url, governor };
+  const operating = {
+    adminToken,
+    isSecure: tls !== undefined,
+    upstream: url,
+    governor,
+    before: before?.operator,
+  };
   operator =
     isKept && sameOperating(before.configuration, configuration)
       ? before.operator
@@ -413,9 +421,12 @@ class ListeningGateway implements Gateway {
     const { operator, configuration, accessLog, room } = this.#setting;
     operator.drain();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // What is kept alive after its last answer would hold up the end until its time is over.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), DRAIN_LOOK_MS);
     this.#server.closeIdleConnections();
     const late = setTimeout(() => this.#server.closeAllConnections(), configuration.limits.drainMs);
     await closed;
+    clearInterval(idle);
     clearTimeout(late);
     await room.transfers.close();
     room.governor.settleJournal();

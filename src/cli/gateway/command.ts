@@ -28,13 +28,14 @@ Examples:
   $ export MLFLOW_TRACKING_URI=http://127.0.0.1:5001/g/team=ml-team,project=search
 
   $ genops gateway --config gateway.yaml --check
-  $ GENOPS_GATEWAY_ADMIN_TOKEN=$(openssl rand -hex 32) genops gateway --config gateway.yaml
+  $ export GENOPS_GATEWAY_ADMIN_TOKEN=$(openssl rand -hex 32)
+  $ genops gateway --config gateway.yaml
 
-The file has the same names as the flags, in camelCase; every flag is a variable too:
---admin-token is adminToken in the file, and GENOPS_GATEWAY_ADMIN_TOKEN. Flags stand
-before variables, variables before the file. \${NAME} in the file is a variable.
-SIGHUP reads it anew: tokens, users, trust, defaults and the admin token change at once.
-SIGTERM lets what is under way end. Exit code: 0 stopped, 1 it cannot listen, 2 wrong use.`;
+The file has the names of the flags in camelCase, and every flag is a variable:
+--admin-token is adminToken in the file, and GENOPS_GATEWAY_ADMIN_TOKEN. Flags
+stand before variables, variables before the file; \${NAME} in it is a variable.
+SIGHUP reads it anew and drops no request. SIGTERM lets what is under way end.
+Exit code: 0 stopped, 1 it cannot listen, 2 wrong use.`;
 
 function warn(message: string): void {
   process.stderr.write(`genops: ${message}\n`);

@@ -65,7 +65,7 @@ export const GATEWAY_OPTIONS: readonly OptionEntry[] = [
   {
     name: "listenWithoutAuthentication",
     kind: "boolean",
-    help: "listen beyond this machine without tokens and users: anybody who can connect then chooses who pays",
+    help: "listen beyond this machine without tokens and users: anybody then chooses who pays",
   },
   {
     name: "adminRoutes",

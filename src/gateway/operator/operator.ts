@@ -96,19 +96,21 @@ export class Operator {
   constructor(options: OperatorOptions) {
     const { adminToken, isSecure, governor, before } = options;
     this.#options = { ...options, before: undefined };
-    const same = before !== undefined && before.#isOpenedBy(adminToken, isSecure);
-    this.#admission = same ? before.#admission : new Admission(adminToken, isSecure);
+    const admission = before === undefined ? undefined : before.#admissionFor(adminToken, isSecure);
+    this.#admission = admission ?? new Admission(adminToken, isSecure);
     this.#live = new LiveEvents(() => this.snapshot());
     this.#account = before === undefined ? new Account() : before.#account;
     this.#refusals = before === undefined ? new Refusals() : before.#refusals;
     this.#account.onChange = () => this.#live.changed();
     this.#refusals.onChange = this.#account.onChange;
-    const isKnown = before !== undefined && before.#options.governor === governor;
-    if (!isKnown) governor.observation.add(this.#account);
+    const known = before === undefined ? undefined : before.#options.governor;
+    if (known !== governor) governor.observation.add(this.#account);
   }
 
-  #isOpenedBy(adminToken: string | undefined, isSecure: boolean): boolean {
-    return this.#options.adminToken === adminToken && this.#options.isSecure === isSecure;
+  /** Sessions outlive an operator whose token stays. */
+  #admissionFor(adminToken: string | undefined, isSecure: boolean): Admission | undefined {
+    const { adminToken: own, isSecure: wasSecure } = this.#options;
+    return own === adminToken && wasSecure === isSecure ? this.#admission : undefined;
   }
 
   /** Takes each decision that was not simply ALLOWED: the governor's `onDecision`. */
