@@ -262,6 +262,7 @@ class ListeningGateway implements Gateway {
     const record: ExchangeRecord = {};
     response.once("close", () => {
       setting.active--;
+      setting.operator.answered(response.headersSent ? response.statusCode : 0);
       if (setting.active === 0) setting.onIdle?.();
       this.#log(setting, request, response, record, startMs, startMark, read);
     });
@@ -308,6 +309,13 @@ class ListeningGateway implements Gateway {
     });
     if (isRefusedCaller(caller)) {
       record.decision = "REFUSED";
+      operator.refused({
+        result: "BLOCKED",
+        reasonCode: caller.status === 401 ? "x_unknown_caller" : "x_caller_refused",
+        policy: "callers",
+        operation: `${request.method} ${path.slice(0, 100)}`,
+        reason: caller.message,
+      });
       if (!request.complete) response.shouldKeepAlive = false;
       sendError(response, { ...caller, message: `genops: ${caller.message}` });
       return;

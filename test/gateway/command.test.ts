@@ -239,6 +239,10 @@ describe("signals", () => {
     gateway.process.kill("SIGHUP");
     await gateway.told("the configuration was read anew");
     expect((await ask("tok-of-before-12345")).status).toBe(401);
+    const { refusals } = await (await gateway.ask("/genops/summary")).json();
+    expect(refusals).toMatchObject([
+      { policy: "callers", reasonCode: "x_unknown_caller", count: 1 },
+    ]);
     const other = ask("tok-of-after-123456");
     await upstream.arrived(2);
     upstream.answer();

@@ -164,7 +164,7 @@ describe("/genops/metrics", () => {
   it("is what Prometheus' own parser reads, hostile names included", async ({ skip }) => {
     const python = inject("pythonPath");
     if (python === undefined) return skip("There is no Python here.");
-    const { ask, happen } = await operating({
+    const { ask, happen, operator } = await operating({
       budgets: [{ name: 'a "quoted" \\ budget', limit: "1", period: "day" }],
       rateLimits: [{ name: "calls", operations: 2, per: "minute", scope: { team: "fast" } }],
     });
@@ -173,6 +173,7 @@ describe("/genops/metrics", () => {
     const upload = { artifactUri: "s3://bucket/m", sizeBytes: 5 };
     happen({ name: "log_artifact", upload }, { team: "search" });
     for (let call = 0; call < 5; call++) happen({}, { team: "fast" });
+    for (const status of [200, 204, 403, 0, 999]) operator.answered(status);
     const answer = await ask("/genops/metrics");
     expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     const text = await answer.text();
@@ -191,6 +192,8 @@ describe("/genops/metrics", () => {
     expect(value("genops_budget_over", { budget: 'a "quoted" \\ budget' })).toBe(0);
     expect(value("genops_decisions_total", { result: "RATE_LIMITED" })).toBe(3);
     expect(value("genops_journal_state", { state: "off" })).toBe(1);
+    expect(value("genops_gateway_requests_total", { status: "2xx" })).toBe(2);
+    expect(value("genops_gateway_requests_total", { status: "none" })).toBe(2);
     const tracking = { class: "tracking-write" };
     expect(value("genops_operation_duration_seconds_bucket", { ...tracking, le: "+Inf" })).toBe(4);
     expect(value("genops_operation_duration_seconds_count", tracking)).toBe(4);

@@ -107,6 +107,8 @@ export class Account implements SettlementObserver {
   readonly startedMs: number;
   readonly operations = new Map<string, OperationCounts>();
   readonly durations = new Map<string, Durations>();
+  /** Requests that have ended, by the hundreds of their status; `none` without an answer. */
+  readonly requests = new Map<string, number>();
   /** Bytes kept, by backend. */
   readonly storedBytes = new Map<string, bigint>();
 
@@ -129,6 +131,11 @@ export class Account implements SettlementObserver {
     this.#count(settlement);
     this.#pay(settlement.attributes, settlement.cost);
     this.onChange();
+  }
+
+  answered(status: number): void {
+    const hundreds = status >= 100 && status < 600 ? `${Math.floor(status / 100)}xx` : "none";
+    this.requests.set(hundreds, (this.requests.get(hundreds) ?? 0) + 1);
   }
 
   /** The current UTC day. */

@@ -123,6 +123,11 @@ export class Operator {
     this.#refusals.told(refusal);
   }
 
+  /** Takes note of a request that has ended with a status; 0 where the connection was gone before. */
+  answered(status: number): void {
+    this.#account.answered(status);
+  }
+
   snapshot(): OperatorSnapshot {
     return snapshotOf(this.#options.governor, this.#account, this.#refusals);
   }
