@@ -15,6 +15,7 @@ import {
   Interrupted,
   UsageError,
 } from "./failure.js";
+import { gatewayCommand } from "./gateway/command.js";
 import { validateCommand } from "./validate/command.js";
 
 /** Commander's two lines (error, suggestion) as one that begins like all of ours. */
@@ -40,7 +41,8 @@ function program(): Command {
     .addCommand(artifactsCommand())
     .addCommand(conformanceCommand())
     .addCommand(auditCommand())
-    .addCommand(validateCommand());
+    .addCommand(validateCommand())
+    .addCommand(gatewayCommand());
   for (const command of withSubcommands(genops)) {
     command
       .helpOption("-h, --help", "print this help")

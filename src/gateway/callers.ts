@@ -4,6 +4,7 @@ import { ATTRIBUTES, type GovernanceAttributes } from "../governance/attribution
 import { ConfigurationError } from "../governance/errors.js";
 import { type Credentials, credentialsOf, TokenBook } from "./callers/credentials.js";
 import { attributesOfHeaders, isTrustedAddress } from "./callers/header-attributes.js";
+import { isKnownHost, isLoopback } from "./callers/host.js";
 import { withoutPrefix } from "./callers/path-prefix.js";
 import type { Grant, TrustSource } from "./configuration/callers.js";
 import type { GatewayConfiguration } from "./configuration.js";
@@ -122,6 +123,8 @@ export class Callers {
   }
 
   #identify({ path, headers, remoteAddress }: CallerRequest): IdentifiedCaller | RefusedCaller {
+    const misled = this.#misled(headers.host);
+    if (misled !== undefined) return misled;
     const { trust, trustedAddresses, staticPrefix, defaults, forwardTokens, adminRoutes } =
       this.#configuration;
     const { authorization = [] } = headers;
@@ -174,6 +177,24 @@ export class Callers {
       hidesAuthorization: byToken && !forwardTokens,
       isAdmin: adminRoutes || known.token?.isAdmin === true || known.user?.isAdmin === true,
       openToTags,
+    };
+  }
+
+  /**
+   * A page anywhere can have its own name lead a browser to this machine, and would then be taken for a page of the
+   * gateway. Where credentials are asked for, it has none.
+   */
+  #misled(hosts: readonly string[] = []): RefusedCaller | undefined {
+    const { host, allowedHosts } = this.#configuration;
+    const isOpen = allowedHosts.length === 0 && (this.#isGuarded || !isLoopback(host));
+    const [given, surplus] = hosts;
+    if (given === undefined || (isOpen && surplus === undefined)) return undefined;
+    if (surplus === undefined && isKnownHost(given, [host, ...allowedHosts])) return undefined;
+    return {
+      status: 403,
+      errorCode: "PERMISSION_DENIED",
+      message: `the gateway is not known as ${JSON.stringify(given.slice(0, 100))}; add it to allowedHosts, or use its address`,
+      headers: {},
     };
   }
 

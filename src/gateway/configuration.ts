@@ -1,9 +1,10 @@
 // The gateway's options: checked before it listens, every one that is wrong named with its fix.
-import { type BlockList, isIP } from "node:net";
+import type { BlockList } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { GovernanceAttributes } from "../governance/attribution.js";
 import { type AdapterOptions, type Configuration, configure } from "../governance/configuration.js";
 import { isRecord, rejectUnknown } from "../governance/option-names.js";
+import { isLoopback } from "./callers/host.js";
 import {
   checkAddresses,
   checkDefaults,
@@ -77,6 +78,8 @@ export interface GatewayOptions extends Pick<AdapterOptions, (typeof GOVERNING)[
   readonly trust?: readonly TrustSource[] | undefined;
   /** Addresses and networks whose `x-genops-*` headers are believed, for the source `header`. */
   readonly trustedAddresses?: readonly string[] | undefined;
+  /** Names that the gateway is called by, beside addresses, `localhost` and `host`; any where callers have credentials. */
+  readonly allowedHosts?: readonly string[] | undefined;
   /** Attributes of calls for which nothing more is known. */
   readonly defaults?: GovernanceAttributes | undefined;
   /** Listen beyond this machine although anybody who can connect then chooses who pays. */
@@ -123,6 +126,7 @@ export interface GatewayConfiguration {
   readonly users: ReadonlyMap<string, Grant>;
   readonly trust: readonly TrustSource[];
   readonly trustedAddresses: BlockList;
+  readonly allowedHosts: readonly string[];
   readonly defaults: GovernanceAttributes;
   readonly adminRoutes: boolean;
   readonly forwardTokens: boolean;
@@ -164,16 +168,29 @@ function checkHost(host: unknown): string {
   throw invalid("host", host, `${shown(host)} is no address; give for example 0.0.0.0`);
 }
 
+function checkHostNames(field: string, names: unknown): readonly string[] {
+  if (names === undefined) return [];
+  if (!Array.isArray(names)) {
+    throw invalid(
+      field,
+      names,
+      `${shown(names)} is no list; give for example ["gateway.internal"]`,
+    );
+  }
+  for (const [index, name] of names.entries()) {
+    if (typeof name === "string" && /^[A-Za-z0-9_.-]+$/.test(name)) continue;
+    const text = `${shown(name)} is no name of a machine; leave scheme and port out`;
+    throw invalid(`${field}[${index}]`, name, text);
+  }
+  return names;
+}
+
 function checkPort(port: unknown): number {
   if (port === undefined) return DEFAULT_PORT;
   if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535) {
     return port as number;
   }
   throw invalid("port", port, `${shown(port)} is no port; give a whole number from 0 to 65535`);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 function checkBoolean(field: string, value: unknown): boolean {
@@ -307,6 +324,7 @@ export function checkGatewayOptions(options: GatewayOptions): GatewayConfigurati
     users,
     trust,
     trustedAddresses,
+    allowedHosts: checkHostNames("allowedHosts", options.allowedHosts),
     defaults: governance.attributes,
     adminRoutes: checkBoolean("adminRoutes", options.adminRoutes),
     forwardTokens: checkBoolean("forwardTokens", options.forwardTokens),

@@ -64,6 +64,8 @@ interface Setting {
 }
 
 const NO_ATTRIBUTES = Object.freeze({});
+/** How often a gateway that ends looks for connections that nobody uses any more. */
+const DRAIN_LOOK_MS = 50;
 
 /** Options that a running ledger cannot take over: a change of them begins another. */
 function governingOf(options: GatewayOptions): string {
@@ -118,7 +120,13 @@ function makeSetting(options: GatewayOptions, before: Setting | undefined): Sett
     // What was booked before is part of every total.
     if (before !== undefined) governor.engine.merge(before.room.governor.engine.snapshot());
   }
-  const operating = { adminToken, isSecure: tls !== undefined, upstream: url, governor };
+  const operating = {
+    adminToken,
+    isSecure: tls !== undefined,
+    upstream: url,
+    governor,
+    before: before?.operator,
+  };
   operator =
     isKept && sameOperating(before.configuration, configuration)
       ? before.operator
@@ -254,6 +262,7 @@ class ListeningGateway implements Gateway {
     const record: ExchangeRecord = {};
     response.once("close", () => {
       setting.active--;
+      setting.operator.answered(response.headersSent ? response.statusCode : 0);
       if (setting.active === 0) setting.onIdle?.();
       this.#log(setting, request, response, record, startMs, startMark, read);
     });
@@ -300,6 +309,13 @@ class ListeningGateway implements Gateway {
     });
     if (isRefusedCaller(caller)) {
       record.decision = "REFUSED";
+      operator.refused({
+        result: "BLOCKED",
+        reasonCode: caller.status === 401 ? "x_unknown_caller" : "x_caller_refused",
+        policy: "callers",
+        operation: `${request.method} ${path.slice(0, 100)}`,
+        reason: caller.message,
+      });
       if (!request.complete) response.shouldKeepAlive = false;
       sendError(response, { ...caller, message: `genops: ${caller.message}` });
       return;
@@ -413,9 +429,12 @@ class ListeningGateway implements Gateway {
     const { operator, configuration, accessLog, room } = this.#setting;
     operator.drain();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // What is kept alive after its last answer would hold up the end until its time is over.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), DRAIN_LOOK_MS);
     this.#server.closeIdleConnections();
     const late = setTimeout(() => this.#server.closeAllConnections(), configuration.limits.drainMs);
     await closed;
+    clearInterval(idle);
     clearTimeout(late);
     await room.transfers.close();
     room.governor.settleJournal();

@@ -257,6 +257,40 @@ describe("headers of a proxy", () => {
   });
 });
 
+describe("the name that the gateway is called by", () => {
+  it("is its own where nobody has credentials: no page anywhere can take its place", () => {
+    const { let: letIn, refuse } = gateway({ allowedHosts: ["gateway.internal"] });
+    for (const host of [
+      "127.0.0.1:5001",
+      "localhost:5001",
+      "LOCALHOST",
+      "[::1]:5001",
+      "10.0.0.7",
+      "mlflow.localhost:5001",
+      "Gateway.internal:80",
+    ]) {
+      expect(letIn({ headers: { host } }).path).toBe(API);
+    }
+    for (const host of [
+      "evil.example:5001",
+      "localhost.evil.example",
+      "127.0.0.1.evil.example",
+      "",
+    ]) {
+      expect(refuse({ headers: { host } })).toMatchObject({ status: 403 });
+    }
+    expect(refuse({ headers: { host: ["localhost", "evil.example"] } }).status).toBe(403);
+  });
+
+  it("may be any where callers have credentials, or are let in from anywhere, unless names are given", () => {
+    const headers = { host: "gateway.example", ...bearer("t") };
+    expect(gateway({ tokens: { t: {} } }).let({ headers }).path).toBe(API);
+    const open = { host: "0.0.0.0", listenWithoutAuthentication: true };
+    expect(gateway(open).let({ headers }).path).toBe(API);
+    expect(gateway({ ...open, allowedHosts: ["other"] }).refuse({ headers }).status).toBe(403);
+  });
+});
+
 describe("the order of trust", () => {
   it("the first that says something counts, attribute by attribute; tags may say the rest", () => {
     const { let: letIn } = gateway({

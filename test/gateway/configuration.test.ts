@@ -104,6 +104,30 @@ budgets:
   });
 });
 
+describe("the example", () => {
+  it("is valid as it stands", () => {
+    const configPath = join(import.meta.dirname, "../../examples/gateway.yaml");
+    const environment = {
+      GATEWAY_ADMIN_TOKEN: "admin",
+      SEARCH_TOKEN: "tok-search",
+      VISION_TOKEN: "tok-vision",
+      PLATFORM_TOKEN: "tok-platform",
+    };
+    const read = readGatewayOptions({ flags: {}, environment, configPath });
+    // Opened when the gateway starts.
+    const configuration = read.checked(() => checkGatewayOptions(read.options));
+    expect(configuration.tokens.map(({ attributes }) => attributes.team)).toEqual([
+      "search",
+      "vision",
+      "platform",
+    ]);
+    expect(configuration.accessLog).toEqual({
+      path: "/var/log/genops/access.jsonl",
+      format: "json",
+    });
+  });
+});
+
 describe("secrets", () => {
   it("come from variables that the file refers to, and from files beside it", async () => {
     const folder = await temporaryFolder();

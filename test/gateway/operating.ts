@@ -18,13 +18,15 @@ export interface Operating {
   readonly operator: Operator;
   /** One operation from its decision to its settlement; a refusal when it was one. */
   happen(operation: Partial<Operation>, who?: GovernanceAttributes, failed?: boolean): unknown;
+  /** Has another operator answer from now on. */
+  replace(operator: Operator): void;
   /** Asks a path with the admin token, or with other headers. */
   ask(path: string, init?: RequestInit): Promise<Response>;
 }
 
 export async function operating(
   options: AdapterOptions = {},
-  adminToken: string | undefined = ADMIN_TOKEN,
+  adminToken: string | null = ADMIN_TOKEN,
 ): Promise<Operating> {
   let operator: Operator | undefined;
   const governor = new Governor(
@@ -32,7 +34,12 @@ export async function operating(
     "0.0.0",
   );
   const upstream = new URL("http://mlflow.example:5000");
-  const made = new Operator({ adminToken, isSecure: false, upstream, governor });
+  let made = new Operator({
+    adminToken: adminToken ?? undefined,
+    isSecure: false,
+    upstream,
+    governor,
+  });
   operator = made;
   const server = createServer((request, response) => void made.handle(request, response));
   server.listen(0, "127.0.0.1");
@@ -54,6 +61,10 @@ export async function operating(
       if (failed) governor.fail(pending, new Error("the server said no"));
       else governor.succeed(pending, {});
       return undefined;
+    },
+    replace(next) {
+      made = next;
+      operator = next;
     },
     ask: (path, init) =>
       fetch(`${uri}${path}`, { headers: { authorization }, redirect: "manual", ...init }),

@@ -57,6 +57,12 @@ export const GATEWAY_OPTIONS: readonly OptionEntry[] = [
     help: "whose x-genops-* headers are believed: 10.0.0.0/8,::1",
   },
   {
+    name: "allowedHosts",
+    kind: "list",
+    placeholder: "names",
+    help: "names that the gateway is called by: gateway.internal",
+  },
+  {
     name: "defaults",
     kind: "attributes",
     placeholder: "pairs",
@@ -65,7 +71,7 @@ export const GATEWAY_OPTIONS: readonly OptionEntry[] = [
   {
     name: "listenWithoutAuthentication",
     kind: "boolean",
-    help: "listen beyond this machine without tokens and users: anybody who can connect then chooses who pays",
+    help: "listen beyond this machine without tokens and users: anybody then chooses who pays",
   },
   {
     name: "adminRoutes",

@@ -107,17 +107,20 @@ export class Account implements SettlementObserver {
   readonly startedMs: number;
   readonly operations = new Map<string, OperationCounts>();
   readonly durations = new Map<string, Durations>();
+  /** Requests that have ended, by the hundreds of their status; `none` without an answer. */
+  readonly requests = new Map<string, number>();
   /** Bytes kept, by backend. */
   readonly storedBytes = new Map<string, bigint>();
 
+  /** Is called after each change. */
+  onChange: () => void = () => {};
+
   readonly #now: () => number;
-  readonly #onChange: () => void;
   readonly #payers = new Map<string, PayerUsage>();
   #day: Day;
 
-  constructor(onChange: () => void, now: () => number = Date.now) {
+  constructor(now: () => number = Date.now) {
     this.#now = now;
-    this.#onChange = onChange;
     this.startedMs = now();
     this.#day = new Day(dayOf(this.startedMs));
   }
@@ -127,7 +130,12 @@ export class Account implements SettlementObserver {
     this.#day.book(settlement);
     this.#count(settlement);
     this.#pay(settlement.attributes, settlement.cost);
-    this.#onChange();
+    this.onChange();
+  }
+
+  answered(status: number): void {
+    const hundreds = status >= 100 && status < 600 ? `${Math.floor(status / 100)}xx` : "none";
+    this.requests.set(hundreds, (this.requests.get(hundreds) ?? 0) + 1);
   }
 
   /** The current UTC day. */

@@ -56,8 +56,15 @@ function budgetFamilies(budgets: readonly BudgetStatus[]): Family[] {
   ];
 }
 
-function operationFamilies({ operations, durations, storedBytes, payers }: Account): Family[] {
+function accountFamilies(account: Account): Family[] {
+  const { operations, durations, storedBytes, payers, requests } = account;
   return [
+    {
+      name: "genops_gateway_requests_total",
+      type: "counter",
+      help: "HTTP requests that have ended, governed or not, by the hundreds of their status.",
+      samples: [...requests].map(([status, value]) => ({ labels: { status }, value })),
+    },
     {
       name: "genops_cost_usd_total",
       type: "counter",
@@ -132,7 +139,7 @@ export function metricsText(governor: Governor, account: Account, refusals: Refu
       help: "Runs started since the start.",
       samples: [{ value: governor.runCount }],
     },
-    ...operationFamilies(account),
+    ...accountFamilies(account),
     {
       name: "genops_decisions_total",
       type: "counter",

@@ -38,6 +38,8 @@ export interface OperatorOptions {
   /** URL of the MLflow server. */
   readonly upstream: URL;
   readonly governor: Governor;
+  /** The operator that this one takes the place of: its account goes on, and its sessions where the token is the same. */
+  readonly before?: Operator | undefined;
 }
 
 /** Is it one of the operator's paths, which are never forwarded? */
@@ -92,13 +94,23 @@ export class Operator {
   #isDraining = false;
 
   constructor(options: OperatorOptions) {
-    this.#options = options;
-    this.#admission = new Admission(options.adminToken, options.isSecure);
+    const { adminToken, isSecure, governor, before } = options;
+    this.#options = { ...options, before: undefined };
+    const admission = before === undefined ? undefined : before.#admissionFor(adminToken, isSecure);
+    this.#admission = admission ?? new Admission(adminToken, isSecure);
     this.#live = new LiveEvents(() => this.snapshot());
-    const onChange = () => this.#live.changed();
-    this.#account = new Account(onChange);
-    this.#refusals = new Refusals(onChange);
-    options.governor.observation.add(this.#account);
+    this.#account = before === undefined ? new Account() : before.#account;
+    this.#refusals = before === undefined ? new Refusals() : before.#refusals;
+    this.#account.onChange = () => this.#live.changed();
+    this.#refusals.onChange = this.#account.onChange;
+    const known = before === undefined ? undefined : before.#options.governor;
+    if (known !== governor) governor.observation.add(this.#account);
+  }
+
+  /** Sessions outlive an operator whose token stays. */
+  #admissionFor(adminToken: string | undefined, isSecure: boolean): Admission | undefined {
+    const { adminToken: own, isSecure: wasSecure } = this.#options;
+    return own === adminToken && wasSecure === isSecure ? this.#admission : undefined;
   }
 
   /** Takes each decision that was not simply ALLOWED: the governor's `onDecision`. */
@@ -109,6 +121,11 @@ export class Operator {
   /** Takes a refusal that no governor decided: of a caller who was not let in. */
   refused(refusal: Refusal): void {
     this.#refusals.told(refusal);
+  }
+
+  /** Takes note of a request that has ended with a status; 0 where the connection was gone before. */
+  answered(status: number): void {
+    this.#account.answered(status);
   }
 
   snapshot(): OperatorSnapshot {

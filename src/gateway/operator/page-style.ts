@@ -49,6 +49,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .name { min-width: 6rem; }
 .none { color: var(--soft); margin: 0; }
 .quiet { color: var(--soft); }
+.whole { white-space: nowrap; }
 .bar { height: .55rem; margin: .3rem 0; }
 .bar svg { display: block; width: 100%; height: 100%; border-radius: .3rem; overflow: hidden; }
 .bar .ground { fill: var(--bar-ground); }
@@ -59,7 +60,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .budgets { list-style: none; margin: 0; padding: 0; display: grid; gap: .9rem; }
 .budgets .line { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; }
 .budgets .quiet { font-size: .87rem; }
-.budgets .line > * { min-width: 0; overflow-wrap: anywhere; }
+.budgets .line > *, .refusals .line > :not(.tag, time) { min-width: 0; overflow-wrap: anywhere; }
 .budgets .amount { font-variant-numeric: tabular-nums; }
 .tag {
   display: inline-block; font-size: .78rem; border: 1px solid currentColor; border-radius: .3rem; padding: 0 .35rem;
@@ -88,6 +89,8 @@ footer { color: var(--soft); font-size: .87rem; padding-bottom: 1.5rem; overflow
 .login p { margin: 0 0 .7rem; }
 .login .wrong { color: var(--bad); }
 code { font-size: .92em; overflow-wrap: anywhere; }
+/* The bar below a name says its share as well. */
+@media (max-width: 27rem) { table .part { display: none; } }
 @media (min-width: 54rem) {
   main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .wide { grid-column: 1 / -1; }

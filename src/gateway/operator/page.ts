@@ -142,7 +142,7 @@ function budgetItem(budget: BudgetStatus): Html {
       ? "each run has it to itself"
       : period === "total"
         ? "in total"
-        : `this ${period}${ends}`;
+        : `${period === "day" ? "today" : `this ${period}`}${ends}`;
   // What runs have spent cannot be told as one.
   if (period === "run") {
     return html`<li>
@@ -172,11 +172,20 @@ ${list}
 `;
 }
 
+/** Names of operations may break where a person would break them. */
+function breakable(name: string): Html[] {
+  return name
+    .split(/(?<=_)/)
+    .map((part, index) => (index === 0 ? html`${part}` : html`<wbr>${part}`));
+}
+
 function costRow(row: CostRow, total: bigint, decimals: number): Html {
   const cost = attoOf(row.cost);
   const errors =
-    row.errors === 0 ? html`` : html` <span class="quiet">${formatCount(row.errors)} failed</span>`;
-  return html`<tr><td class="name">${row.name}${errors}<div class="bar share" aria-hidden="true">${barOf(percentOf(cost, total))}</div></td><td class="number">${formatCount(row.operations)}</td><td class="number">${usd(cost, decimals)}</td><td class="number quiet">${formatShare(cost, total)}</td></tr>
+    row.errors === 0
+      ? html``
+      : html` <span class="quiet whole">${formatCount(row.errors)} failed</span>`;
+  return html`<tr><td class="name">${breakable(row.name)}${errors}<div class="bar share" aria-hidden="true">${barOf(percentOf(cost, total))}</div></td><td class="number">${formatCount(row.operations)}</td><td class="number">${usd(cost, decimals)}</td><td class="number quiet part">${formatShare(cost, total)}</td></tr>
 `;
 }
 
@@ -205,7 +214,7 @@ function costsPart(part: string, title: string, column: string, rows: readonly C
     rows.length === 0
       ? html`<p class="none">Nothing yet today.</p>`
       : html`<table>
-<thead><tr><th scope="col">${column}</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Cost</th><th scope="col" class="number">Share</th></tr></thead>
+<thead><tr><th scope="col">${column}</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Cost</th><th scope="col" class="number part">Share</th></tr></thead>
 <tbody>
 ${shown.map((row) => costRow(row, total, decimals))}</tbody>
 </table>`;
@@ -224,7 +233,7 @@ function refusalItem(refusal: ToldRefusal): Html {
       ? html`<span class="tag limited">rate limited</span>`
       : html`<span class="tag blocked">blocked</span>`;
   const times =
-    count === 1 ? html`` : html` <span class="quiet">${formatCount(count)} times</span>`;
+    count === 1 ? html`` : html`<span class="quiet whole">${formatCount(count)} times</span>`;
   return html`<li>
 <div class="line">${tag} <strong>${operation}</strong><span>${who === "" ? "(unattributed)" : who}</span>${times}<time datetime="${last}">${last.slice(0, 10)} ${last.slice(11, 19)} UTC</time></div>
 <p>${reason === "" ? policy : reason}</p>

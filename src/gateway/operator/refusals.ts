@@ -41,13 +41,14 @@ function isRefused(result: DecisionResult): boolean {
 }
 
 export class Refusals {
+  /** Is called after each change. */
+  onChange: () => void = () => {};
+
   readonly #now: () => number;
-  readonly #onChange: () => void;
   readonly #rows = new Map<string, RefusalRow>();
   readonly #counts = new Map<string, DecisionCount>();
 
-  constructor(onChange: () => void, now: () => number = Date.now) {
-    this.#onChange = onChange;
+  constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
@@ -61,7 +62,7 @@ export class Refusals {
   told(refusal: Refusal): void {
     this.#count(refusal);
     if (isRefused(refusal.result)) this.#remember(refusal);
-    this.#onChange();
+    this.onChange();
   }
 
   #count({ result, reasonCode, policy }: Refusal): void {
