@@ -20,6 +20,7 @@ import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
+import { clientSeam } from "../../instrumentation/mlflow-client.js";
 import {
   endScope,
   enterScope,
@@ -27,7 +28,8 @@ import {
   install,
   isInstalled,
   uninstall,
-} from "../../instrumentation/mlflow-client.js";
+  useSeam,
+} from "../../instrumentation/scopes.js";
 import { reasonOf } from "../../mlflow/errors.js";
 import {
   type ActiveRun,
@@ -137,6 +139,7 @@ export class GenOpsMlflowAdapter {
       VERSION,
     );
     this.#export = telemetry;
+    useSeam(clientSeam);
     meter(
       this.#governor,
       configuration.meterProvider ?? telemetry?.meterProvider ?? metrics.getMeterProvider(),
