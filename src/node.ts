@@ -4,6 +4,9 @@ import { setJournalOpener } from "./governance/journal/open.js";
 import { openJournalFolder } from "./governance/journal/open-folder.js";
 import { setPolicyFileReader } from "./governance/policies/policy-file.js";
 import { readYamlPolicyFile } from "./governance/policies/yaml-file.js";
+import { fetchSeam } from "./instrumentation/http/fetch.js";
+import { nodeHttpSeam } from "./instrumentation/http/node-http.js";
+import { useSeam } from "./instrumentation/scopes.js";
 import { setAuditTrailOpener } from "./telemetry/audit/open.js";
 import { AuditTrail } from "./telemetry/audit/trail.js";
 import { setTelemetryStarter } from "./telemetry/export.js";
@@ -12,6 +15,8 @@ import { startOtlpExport } from "./telemetry/otlp-node.js";
 setPolicyFileReader(readYamlPolicyFile);
 setTelemetryStarter(startOtlpExport);
 setJournalOpener(openJournalFolder);
+useSeam(fetchSeam);
+useSeam(nodeHttpSeam);
 setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
 export { printValidationResult } from "./cli/validate/report.js";
