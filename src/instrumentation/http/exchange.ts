@@ -214,7 +214,10 @@ class TransferEnd extends Exchange {
     try {
       const size = path === undefined ? undefined : await sizeOf(path, this.#ask);
       // It is there already, so that no limit can refuse it.
-      if (size !== undefined) this.#begun.pending.quantity = size;
+      const { governor, pending } = this.#begun;
+      if (size === undefined) return;
+      if (pending.ticket !== undefined) governor.engine.charge(pending.ticket, pending.meter, size);
+      pending.quantity = size;
     } catch (error) {
       this.#begun.governor.contain(error);
     }

@@ -1,5 +1,5 @@
 // The main interface: governs MLflow, tracks runs, and tells what they cost.
-import { context, metrics, trace } from "@opentelemetry/api";
+import { context, type MeterProvider, metrics, trace } from "@opentelemetry/api";
 import { MlflowCostAggregator } from "../../costs/aggregator.js";
 import { usdNumber } from "../../costs/summary.js";
 import {
@@ -250,6 +250,11 @@ export class GenOpsMlflowAdapter {
   /** Is this adapter governing the process? */
   get isInstrumented(): boolean {
     return isInstalled(this.#governor);
+  }
+
+  /** Tells what it costs to another provider of metrics, too. */
+  addMeterProvider(meterProvider: MeterProvider): void {
+    meter(this.#governor, meterProvider);
   }
 
   // ── costs ──────────────────────────────────────────────────────────────────────────────────────
