@@ -1,5 +1,11 @@
 // genops on Node, Deno and Bun: the portable part, local files, and export from the environment.
+import { fetchSeam } from "./instrumentation/http/fetch.js";
+import { nodeHttpSeam } from "./instrumentation/http/node-http.js";
+import { useSeam } from "./instrumentation/scopes.js";
 import "./node-parts.js";
+
+useSeam(fetchSeam);
+useSeam(nodeHttpSeam);
 
 export { printValidationResult } from "./cli/validate/report.js";
 export * from "./index.js";

@@ -1,5 +1,5 @@
 // The main interface: governs MLflow, tracks runs, and tells what they cost.
-import { context, metrics, trace } from "@opentelemetry/api";
+import { context, type MeterProvider, metrics, trace } from "@opentelemetry/api";
 import { MlflowCostAggregator } from "../../costs/aggregator.js";
 import { usdNumber } from "../../costs/summary.js";
 import {
@@ -20,6 +20,7 @@ import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
+import { clientSeam } from "../../instrumentation/mlflow-client.js";
 import {
   endScope,
   enterScope,
@@ -27,7 +28,8 @@ import {
   install,
   isInstalled,
   uninstall,
-} from "../../instrumentation/mlflow-client.js";
+  useSeam,
+} from "../../instrumentation/scopes.js";
 import { reasonOf } from "../../mlflow/errors.js";
 import {
   type ActiveRun,
@@ -137,6 +139,7 @@ export class GenOpsMlflowAdapter {
       VERSION,
     );
     this.#export = telemetry;
+    useSeam(clientSeam);
     meter(
       this.#governor,
       configuration.meterProvider ?? telemetry?.meterProvider ?? metrics.getMeterProvider(),
@@ -247,6 +250,11 @@ export class GenOpsMlflowAdapter {
   /** Is this adapter governing the process? */
   get isInstrumented(): boolean {
     return isInstalled(this.#governor);
+  }
+
+  /** Tells what it costs to another provider of metrics, too. */
+  addMeterProvider(meterProvider: MeterProvider): void {
+    meter(this.#governor, meterProvider);
   }
 
   // ── costs ──────────────────────────────────────────────────────────────────────────────────────
