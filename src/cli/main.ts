@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
 import { artifactsCommand } from "./artifacts/command.js";
 import { auditCommand } from "./audit/command.js";
+import { budgetCommand } from "./budget/command.js";
 import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
@@ -40,6 +41,7 @@ function program(): Command {
     .addCommand(artifactsCommand())
     .addCommand(conformanceCommand())
     .addCommand(auditCommand())
+    .addCommand(budgetCommand())
     .addCommand(validateCommand());
   for (const command of withSubcommands(genops)) {
     command

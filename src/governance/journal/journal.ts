@@ -16,6 +16,7 @@ import { closeAtExit, needsNoClosing } from "./exit.js";
 import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
 import type { JournalAmount } from "./format.js";
 import { foundMessages } from "./found.js";
+import type { LedgerBudget } from "./ledger-file.js";
 import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
 import { type BackgroundWrite, OwnerFileWriter } from "./owner-file.js";
 import { planSlices, type Taking } from "./plan.js";
@@ -37,7 +38,7 @@ const NODES_MAX = 4096;
 /** No period has so much: the engine's largest amount. */
 const NO_LIMIT = 2n ** 126n - 1n;
 const NOTHING: FolderContent = {
-  folded: { files: [], amounts: [], damaged: 0 },
+  folded: { files: [], amounts: [], resets: [], damaged: 0 },
   owners: [],
   isNewer: false,
 };
@@ -51,8 +52,8 @@ export interface JournalParts {
   readonly system: JournalSystem;
   readonly warn: (message: string) => void;
   readonly onAlerts: () => void;
-  /** Is called once the folder is there. */
-  readonly onFolder: () => void;
+  /** Is called once the folder is there, with the budgets that are kept. */
+  readonly onFolder: (budgets: readonly LedgerBudget[]) => void;
 }
 
 export class Journal implements LedgerJournal {
@@ -308,7 +309,7 @@ export class Journal implements LedgerJournal {
     const { system, path, onFolder } = this.#parts;
     if (this.#file.name === undefined) {
       system.makeFolder(path);
-      onFolder();
+      onFolder(this.#budgets());
     }
     const lock = this.#folder.lock(PATIENCE_MS);
     try {
@@ -323,6 +324,15 @@ export class Journal implements LedgerJournal {
     } finally {
       lock.release();
     }
+  }
+
+  #budgets(): LedgerBudget[] {
+    return this.#accumulators
+      .filter((accumulator) => accumulator !== this.#day)
+      .map((accumulator) => {
+        const { limit, action } = accumulator.position();
+        return { name: accumulator.name, limit, action: action === "block" ? "block" : "warn" };
+      });
   }
 
   /** Decides what to take, by what others have. */
