@@ -10,7 +10,7 @@ import {
   parseJournal,
   printRecord,
 } from "./format.js";
-import type { JournalSystem } from "./system.js";
+import { FRESH, type JournalSystem } from "./system.js";
 
 const EXTENSION = ".journal";
 const FOLDED = `folded${EXTENSION}`;
@@ -29,10 +29,10 @@ export interface Usage {
   readonly ahead: bigint;
 }
 
-export const NO_USAGE: Usage = { spent: 0n, uncertain: 0n, ahead: 0n };
+const NO_USAGE: Usage = { spent: 0n, uncertain: 0n, ahead: 0n };
 
 /** One owner's file. */
-export interface OwnerFile {
+interface OwnerFile {
   /** Name in the folder, without its extension. */
   readonly name: string;
   readonly owner: JournalOwner | undefined;
@@ -211,7 +211,19 @@ export class LedgerFolder {
     for (const name of [...left, ...over.map((file) => file.name)]) {
       this.#system.remove(this.fileOf(name));
     }
+    this.#removeFresh(nowMs);
     return true;
+  }
+
+  /** What somebody was about to put in the place of another file when it was killed. */
+  #removeFresh(nowMs: number): void {
+    for (const entry of this.#system.list(this.path)) {
+      const path = join(this.path, entry);
+      if (!entry.endsWith(FRESH)) continue;
+      if (nowMs - (this.#system.modifiedMs(path) ?? nowMs) > LONGEST_LOCK_MS) {
+        this.#system.remove(path);
+      }
+    }
   }
 
   /** A copy of what is about to be replaced: somebody may want to know what it said. */

@@ -33,7 +33,7 @@
 import { createHash } from "node:crypto";
 
 /** Version of this format. A reader leaves files of a greater one alone. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 /** What one owner, or all that are gone, spent of an accumulator in a period. */
 export interface JournalAmount {
