@@ -17,8 +17,8 @@ setLoggerProviderFinder(findLoggerProvider);
 setJournalOpener(openJournalFolder);
 setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
-export { printValidationResult } from "./cli/validate/report.js";
 export * from "./index.js";
+export { printValidationResult } from "./providers/mlflow/validation/report.js";
 export type {
   CheckResult,
   CheckStatus,

@@ -14,9 +14,9 @@ import { defaultJournalFolder } from "../../governance/journal/place.js";
 import { nearestName } from "../../nearest-name.js";
 import { openAuditFile } from "../../telemetry/audit/file.js";
 import type { AuditDecision, AuditSink } from "../../telemetry/audit/record.js";
+import { paintFor } from "../../terminal/terminal.js";
 import { CommandError, UsageError } from "../failure.js";
 import { fileProblem } from "../files.js";
-import { paintFor } from "../terminal.js";
 import { ledgerDocument, listLines, showLines, usageText } from "./report.js";
 
 interface ReadOptions {

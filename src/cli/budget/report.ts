@@ -7,9 +7,9 @@ import type {
   LedgerProcess,
   LedgerReport,
 } from "../../governance/journal/ledgers.js";
-import { padLeft, padRight, shorten } from "../layout.js";
+import { padLeft, padRight, shorten } from "../../terminal/layout.js";
+import type { Paint } from "../../terminal/terminal.js";
 import { formatBytes, formatCount, formatExactUsd, formatUsd } from "../money.js";
-import type { Paint } from "../terminal.js";
 
 /** Share of a limit from which on it is shown in yellow. */
 const NEAR = 0.8;
