@@ -7,8 +7,8 @@ import "./node-parts.js";
 useSeam(fetchSeam);
 useSeam(nodeHttpSeam);
 
-export { printValidationResult } from "./cli/validate/report.js";
 export * from "./index.js";
+export { printValidationResult } from "./providers/mlflow/validation/report.js";
 export type {
   CheckResult,
   CheckStatus,

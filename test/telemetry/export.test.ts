@@ -69,6 +69,29 @@ describe("asyncExport", () => {
     expect(paths).toContain("/v1/metrics");
   });
 
+  it("sends events as log records beside the spans, when they are asked for", async () => {
+    const { paths } = await receiver();
+    const { told, logger } = recorder();
+    const made = install({ asyncExport: false, eventRecords: "logs", logger });
+    await aRun(1);
+    await made.flush();
+    // A decision, a reservation and a reconciliation of the run and of its call.
+    expect(paths.filter((path) => path === "/v1/logs")).toHaveLength(6);
+    expect(told.filter((text) => text.startsWith("warn"))).toEqual([]);
+  });
+
+  it("sends no log records where the environment wants none, and tells the events on spans", async () => {
+    const { spans, paths } = await receiver();
+    vi.stubEnv("OTEL_LOGS_EXPORTER", "none");
+    const { told, logger } = recorder();
+    const made = install({ asyncExport: false, eventRecords: "logs", logger });
+    await aRun(1);
+    await made.flush();
+    expect(spans()).toBe(2);
+    expect(paths).not.toContain("/v1/logs");
+    expect(told.join()).toContain("no logger provider is registered, so events are told on spans");
+  });
+
   it("false does not wait for somebody to flush", async () => {
     const { spans } = await receiver();
     install({ asyncExport: false });

@@ -1,7 +1,16 @@
 // The demo's result for people: who paid for what, in columns that add up as they are printed.
 import type { MlflowCostSummary } from "../../costs/summary.js";
 import { UNATTRIBUTED } from "../../engine/index.js";
-import { bar, padLeft, padRight, shorten, textWidth, treeRows, wrap } from "../layout.js";
+import {
+  bar,
+  padLeft,
+  padRight,
+  shorten,
+  textWidth,
+  treeRows,
+  wrap,
+} from "../../terminal/layout.js";
+import type { Paint } from "../../terminal/terminal.js";
 import {
   attoOf,
   fewestDecimals,
@@ -11,7 +20,6 @@ import {
   formatShare,
   formatUsd,
 } from "../money.js";
-import type { Paint } from "../terminal.js";
 import {
   type Account,
   type AccountDimension,

@@ -105,11 +105,12 @@ function checkUri(field: string, variable: string, given: string | undefined): v
 /** The export of an adapter that says how to send, and has no provider to send to. */
 function askedFor(
   options: AdapterOptions,
-  { asyncExport, logger = console }: Configuration,
+  { asyncExport, eventRecords, loggerProvider, logger = console }: Configuration,
 ): TelemetryExport | undefined {
   if (options.asyncExport === undefined || asyncExport === undefined) return undefined;
   const warn = (message: string) => logger.warn(`genops: ${message}`);
-  return startTelemetry(warn, { batched: asyncExport });
+  const logs = eventRecords === "logs" && loggerProvider === undefined;
+  return startTelemetry(warn, { batched: asyncExport, logs });
 }
 
 /**
@@ -134,7 +135,11 @@ export class GenOpsMlflowAdapter {
     const telemetry = started ?? askedFor(options, configuration);
     this.#governor = new Governor(
       telemetry && configuration.tracerProvider === undefined
-        ? { ...configuration, tracerProvider: telemetry.tracerProvider }
+        ? {
+            ...configuration,
+            tracerProvider: telemetry.tracerProvider,
+            ...(telemetry.loggerProvider && { loggerProvider: telemetry.loggerProvider }),
+          }
         : configuration,
       VERSION,
     );
@@ -354,9 +359,10 @@ export function instrumentMlflow(options: AdapterOptions = {}): GenOpsMlflowAdap
  * @throws {ConfigurationError} for an impossible variable.
  */
 export function autoInstrumentMlflow(): GenOpsMlflowAdapter {
-  const { asyncExport = true } = configure({});
+  const { asyncExport = true, eventRecords } = configure({});
   const warn = (message: string) => console.warn(`genops: ${message}`);
-  const telemetry = startTelemetry(warn, { batched: asyncExport });
+  const logs = eventRecords === "logs";
+  const telemetry = startTelemetry(warn, { batched: asyncExport, logs });
   const adapter = new GenOpsMlflowAdapter({}, telemetry);
   adapter.instrumentFramework();
   return adapter;
