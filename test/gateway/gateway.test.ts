@@ -137,6 +137,24 @@ describe.skipIf(!requiresMlflow())("who pays", () => {
     expect((await post(open.url, "runs/log-metric", metric, as(alpha))).status).toBe(200);
   });
 
+  it("deletes no file of a run of somebody else's", async () => {
+    const made = await start(alpha);
+    const { run_id } = (made.body.run as { info: { run_id: string } }).info;
+    const path = `/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run_id}/artifacts`;
+    const send = (method: string, file: string, token: string) =>
+      fetch(`${open.url}${path}${file}`, {
+        method,
+        headers: as(token),
+        ...(method === "PUT" && { body: "text" }),
+      }).then(({ status }) => status);
+    expect(await send("PUT", "/a.txt", alpha)).toBe(200);
+    expect(await send("PUT", "/a.txt", beta)).toBe(403);
+    expect(await send("DELETE", "/a.txt", beta)).toBe(403);
+    expect(await send("DELETE", "", beta)).toBe(403);
+    expect(await send("GET", "/a.txt", beta)).toBe(200);
+    expect(await send("DELETE", "/a.txt", alpha)).toBe(200);
+  });
+
   it("is not chosen by tags of the caller's own", async () => {
     const forged = await start(beta, [{ key: "genops.team", value: "alpha" }]);
     expect(forged.status).toBe(403);
