@@ -138,6 +138,7 @@ export class Emission {
   endRun(run: RunState, status: RunStatus, endMs: number): void {
     if (run.span === undefined) return;
     this.#shapes.delete(run);
+    this.#runs.sumUp(run);
     this.#spans.endRun(run.span, {
       endMs,
       reserved: run.reserved,
