@@ -59,11 +59,11 @@ export class RestStore implements Store {
     this.#connection = connection;
   }
 
-  /** The same server's interface under another authority (`host:port`), for its artifacts. */
+  /** The same interface under another authority (`host:port`), for artifacts; see {@link elsewhere}. */
   onHost(authority: string): RestStore {
     const base = new URL(this.uri);
     const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return new RestStore({ ...this.#credentials, uri }, this.#connection);
+    return this.elsewhere({ uri });
   }
 
   /**

@@ -9,7 +9,7 @@ import {
   formatExactUsd,
   formatShare,
   formatUsd,
-} from "../../src/cli/money.js";
+} from "../../src/costs/usd-text.js";
 import {
   bar,
   padLeft,

@@ -1,4 +1,6 @@
 // Budgets as people read them: a table of ledgers, one budget in full, and both as JSON.
+
+import { formatBytes, formatCount, formatExactUsd, formatUsd } from "../../costs/usd-text.js";
 import { periodBounds } from "../../governance/calendar.js";
 import type { JournalAmount } from "../../governance/journal/format.js";
 import { amountText } from "../../governance/journal/ledger-file.js";
@@ -9,7 +11,6 @@ import type {
 } from "../../governance/journal/ledgers.js";
 import { padLeft, padRight, shorten } from "../../terminal/layout.js";
 import type { Paint } from "../../terminal/terminal.js";
-import { formatBytes, formatCount, formatExactUsd, formatUsd } from "../money.js";
 
 /** Share of a limit from which on it is shown in yellow. */
 const NEAR = 0.8;

@@ -1,5 +1,14 @@
 // The demo's result for people: who paid for what, in columns that add up as they are printed.
 import type { MlflowCostSummary } from "../../costs/summary.js";
+import {
+  attoOf,
+  fewestDecimals,
+  formatBytes,
+  formatCount,
+  formatExactUsd,
+  formatShare,
+  formatUsd,
+} from "../../costs/usd-text.js";
 import { UNATTRIBUTED } from "../../engine/index.js";
 import {
   bar,
@@ -11,15 +20,6 @@ import {
   wrap,
 } from "../../terminal/layout.js";
 import type { Paint } from "../../terminal/terminal.js";
-import {
-  attoOf,
-  fewestDecimals,
-  formatBytes,
-  formatCount,
-  formatExactUsd,
-  formatShare,
-  formatUsd,
-} from "../money.js";
 import {
   type Account,
   type AccountDimension,
