@@ -6,6 +6,7 @@ import { setPolicyFileReader } from "./governance/policies/policy-file.js";
 import { readYamlPolicyFile } from "./governance/policies/yaml-file.js";
 import { fetchSeam } from "./instrumentation/http/fetch.js";
 import { nodeHttpSeam } from "./instrumentation/http/node-http.js";
+import { undiciSeam } from "./instrumentation/http/undici.js";
 import { useSeam } from "./instrumentation/scopes.js";
 import { setAuditTrailOpener } from "./telemetry/audit/open.js";
 import { AuditTrail } from "./telemetry/audit/trail.js";
@@ -17,6 +18,7 @@ setTelemetryStarter(startOtlpExport);
 setJournalOpener(openJournalFolder);
 useSeam(fetchSeam);
 useSeam(nodeHttpSeam);
+useSeam(undiciSeam);
 setAuditTrailOpener((log, onFailure) => new AuditTrail(log, onFailure));
 
 export { printValidationResult } from "./cli/validate/report.js";
