@@ -150,18 +150,23 @@ describe("debug logging", () => {
   it.each([
     ["team", { team: undefined, project: "p" }],
     ["project", { team: "t", project: undefined }],
-  ])("warns when there is no %s, as a cost context without an adapter does", async (_, owner) => {
-    const { told, logger } = recorder();
-    install({ ...owner, logger });
-    expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
-    adapter?.uninstrumentFramework();
-    const silent = () => {};
-    const all = { ...logger, error: silent, info: silent, verbose: silent };
-    diag.setLogger(all, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-    told.length = 0;
-    await createMlflowCostContext("alone", () => aRun(1));
-    expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
-  });
+  ])(
+    "warns when there is no %s, as a cost context without an adapter does",
+    async (missing, owner) => {
+      // Contexts of one configuration share a ledger, which warns once.
+      vi.stubEnv("GENOPS_COST_CENTER", missing);
+      const { told, logger } = recorder();
+      install({ ...owner, logger });
+      expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
+      adapter?.uninstrumentFramework();
+      const silent = () => {};
+      const all = { ...logger, error: silent, info: silent, verbose: silent };
+      diag.setLogger(all, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+      told.length = 0;
+      await createMlflowCostContext("alone", () => aRun(1));
+      expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
+    },
+  );
 
   it("that throws is contained", async () => {
     const logger = {
