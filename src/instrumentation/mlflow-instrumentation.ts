@@ -74,8 +74,8 @@ export class MlflowInstrumentation {
     adapter.addMeterProvider(meterProvider);
   }
 
-  getConfig(): MlflowInstrumentationConfig {
-    return { enabled: true, ...this.#config };
+  getConfig(): MlflowInstrumentationConfig & { enabled: boolean } {
+    return { ...this.#config, enabled: this.#config.enabled ?? true };
   }
 
   /**

@@ -4,6 +4,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
+import { request as undiciRequest } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { type AdapterOptions, GenOpsMlflowAdapter } from "../../src/node.js";
@@ -115,8 +116,26 @@ const byHttp: Way = (method, url, body) => {
   return answer;
 };
 
+/** What a client has that was loaded before anybody governed. */
+const captured = globalThis.fetch;
+const byCapturedFetch: Way = async (method, url, body) => {
+  const init = { method, headers: { "content-type": "application/json" }, body: body as BodyInit };
+  const response = await captured(url, init);
+  const headers = Object.fromEntries(response.headers);
+  return { status: response.status, headers, json: await response.json() };
+};
+
+const byUndici: Way = async (method, url, body) => {
+  const headers = { "content-type": "application/json" };
+  const options = { method: method as "POST", headers, ...(body !== undefined && { body }) };
+  const { statusCode, headers: told, body: answer } = await undiciRequest(url, options);
+  return { status: statusCode, headers: told, json: await answer.json() };
+};
+
 const WAYS: [string, Way][] = [
   ["fetch", byFetch],
+  ["a fetch that was taken along before", byCapturedFetch],
+  ["undici", byUndici],
   ["node:http", byHttp],
 ];
 

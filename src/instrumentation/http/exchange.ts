@@ -196,9 +196,9 @@ class TransferEnd extends Exchange {
 
   override async answered(reply: WireReply): Promise<void> {
     const { transfer } = this.#reading;
-    // What was not ended may be ended another time.
+    // What was not ended may be ended another time; what was, is.
     if (reply.status !== 200 || transfer?.key === undefined) return;
-    unfinished.delete(transfer.key);
+    if (!unfinished.delete(transfer.key)) return;
     if (transfer.step === "abort") {
       super.failed(new Error("The upload was given up."));
       return;

@@ -12,6 +12,7 @@ import {
   isPresigned,
   needsBody,
 } from "./exchange.js";
+import { whileGoverned } from "./nesting.js";
 
 type Fetch = typeof fetch;
 type Input = Parameters<Fetch>[0];
@@ -201,10 +202,12 @@ export const fetchSeam: Seam = {
     patch(globalThis, "fetch", (original, isActive) => {
       function fetch(this: unknown, input: Input, init?: Init): Promise<Response> {
         // Asked before anything is awaited: our own client says so only while it calls.
-        if (!isActive() || isOwnRequest()) return original.call(this, input, init);
+        if (!isActive()) return original.call(this, input, init);
+        if (isOwnRequest()) return whileGoverned(() => original.call(this, input, init));
         const url = urlOf(input);
         if (url === undefined) return original.call(this, input, init);
-        const plainly: Fetch = (other, options) => original.call(this, other, options);
+        const plainly: Fetch = (other, options) =>
+          whileGoverned(() => original.call(this, other, options));
         if (isPresigned(url.href)) return sendPresigned(plainly, input, init, url.href);
         const destination = destinationOf(url);
         if (destination === undefined) return original.call(this, input, init);

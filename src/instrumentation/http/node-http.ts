@@ -6,7 +6,6 @@
 import type * as Http from "node:http";
 import type * as Https from "node:https";
 import { createRequire, syncBuiltinESMExports } from "node:module";
-import { Duplex } from "node:stream";
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import { patch } from "../patch.js";
 import type { Seam } from "../scopes.js";
@@ -20,11 +19,12 @@ import {
   isPresigned,
   needsBody,
 } from "./exchange.js";
+import { type ConnectionOptions, type ParsedRequest, parseRequest } from "./node-arguments.js";
+import { RefusingSocket } from "./refusing-socket.js";
 
 type ClientRequest = Http.ClientRequest;
 type Arguments = readonly unknown[];
 type RequestFunction = typeof Http.request;
-type ConnectionOptions = Http.RequestOptions & Https.RequestOptions;
 type Chunk = string | Uint8Array;
 
 const CREDENTIALS = ["authorization", "cookie", "x-mlflow-workspace"];
@@ -32,99 +32,6 @@ const CREDENTIALS = ["authorization", "cookie", "x-mlflow-workspace"];
 interface Protocol {
   readonly scheme: "http:" | "https:";
   readonly module: typeof Http | typeof Https;
-}
-
-/** Options of a call, its URL among them, and its callback. */
-interface Parsed {
-  readonly options: ConnectionOptions;
-  readonly url: URL;
-  readonly callback: unknown;
-}
-
-function optionsOf(url: URL): ConnectionOptions {
-  const { protocol, hostname, pathname, search, port, username, password } = url;
-  return {
-    protocol,
-    hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
-    path: `${pathname}${search}`,
-    ...(port !== "" && { port: Number(port) }),
-    ...((username !== "" || password !== "") && {
-      auth: `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
-    }),
-  };
-}
-
-/** Reads the arguments of `http.request`; undefined for what it will itself complain of. */
-function parse(scheme: string, given: Arguments): Parsed | undefined {
-  try {
-    const rest = [...given];
-    const first = rest[0];
-    const isUrl = typeof first === "string" || first instanceof URL;
-    const fromUrl = isUrl ? optionsOf(new URL(rest.shift() as string | URL)) : {};
-    const own = typeof rest[0] === "object" && rest[0] !== null ? rest.shift() : {};
-    const options: ConnectionOptions = { ...fromUrl, ...(own as ConnectionOptions) };
-    if (options.socketPath != null) return undefined;
-    const host = options.hostname ?? options.host ?? "localhost";
-    const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-    const protocol = options.protocol ?? scheme;
-    const port = options.port == null ? "" : `:${options.port}`;
-    const url = new URL(`${protocol}//${name}${port}${options.path ?? "/"}`);
-    return { options, url, callback: rest[0] };
-  } catch {
-    return undefined;
-  }
-}
-
-// ── a connection to nobody ───────────────────────────────────────────────────────────────────────
-
-/** Takes the whole request, and answers with what was decided. */
-class RefusingSocket extends Duplex {
-  #hasAnswered = false;
-  readonly #answer: RefusalAnswer;
-
-  constructor(answer: RefusalAnswer) {
-    super();
-    this.#answer = answer;
-  }
-
-  override _write(_chunk: unknown, _encoding: unknown, done: () => void): void {
-    done();
-    this.answer();
-  }
-
-  override _read(): void {}
-
-  answer(): void {
-    if (this.#hasAnswered) return;
-    this.#hasAnswered = true;
-    const { status, headers, body } = this.#answer;
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    const length = Buffer.byteLength(body);
-    const reason = { 400: "Bad Request", 403: "Forbidden", 429: "Too Many Requests" }[status];
-    setImmediate(() => {
-      this.push(
-        `HTTP/1.1 ${status} ${reason}\r\n${lines.join("")}content-length: ${length}\r\nconnection: close\r\n\r\n${body}`,
-      );
-      this.push(null);
-    });
-  }
-
-  // What callers ask of the socket that they believe it to be.
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
-  ref(): this {
-    return this;
-  }
-  unref(): this {
-    return this;
-  }
 }
 
 // ── one request ──────────────────────────────────────────────────────────────────────────────────
@@ -416,7 +323,7 @@ function sendPresigned(
   protocol: Protocol,
   original: RequestFunction,
   url: string,
-  { options, callback }: Parsed,
+  { options, callback }: ParsedRequest,
 ): ClientRequest | undefined {
   const agent = agentOf(protocol, options);
   if (agent === undefined) return undefined;
@@ -439,7 +346,7 @@ function governedRequest(
   original: RequestFunction,
   given: Arguments,
 ): ClientRequest | undefined {
-  const parsed = parse(protocol.scheme, given);
+  const parsed = parseRequest(protocol.scheme, given);
   if (parsed === undefined) return undefined;
   const { options, url, callback } = parsed;
   if (isPresigned(url.href)) return sendPresigned(protocol, original, url.href, parsed);
