@@ -67,25 +67,17 @@ const NO_ATTRIBUTES = Object.freeze({});
 /** How often a gateway that ends looks for connections that nobody uses any more. */
 const DRAIN_LOOK_MS = 50;
 
-/** Options that a running ledger cannot take over: a change of them begins another. */
-function governingOf(options: GatewayOptions): string {
-  const { budgets, budgetDailyLimit, rateLimits, policies, policyFile, pricing, storageBackends } =
-    options;
-  const { samplingRate, runCapacity, journal, auditLog, defaults, upstream } = options;
-  const rest = { samplingRate, runCapacity, journal, auditLog, defaults, upstream };
-  return JSON.stringify(
-    {
-      budgets,
-      budgetDailyLimit,
-      rateLimits,
-      policies,
-      policyFile,
-      pricing,
-      storageBackends,
-      ...rest,
-    },
-    (_key, value: unknown) => (typeof value === "function" ? String(value) : value),
-  );
+/** What a running ledger cannot take over, files that were read included: a change of it begins another. */
+function governingOf({ governance, upstream, staticPrefix }: GatewayConfiguration): string {
+  // Who is told is no part of what is decided.
+  const { tracerProvider, meterProvider, loggerProvider, logger, ...decisive } = governance;
+  const written = (_key: string, value: unknown) =>
+    typeof value === "function" || typeof value === "bigint" || value instanceof RegExp
+      ? String(value)
+      : value instanceof Map || value instanceof Set
+        ? [...value]
+        : value;
+  return JSON.stringify([decisive, upstream.href, staticPrefix], written);
 }
 
 function signaturesFor(governor: Governor): PayerSignatures {
@@ -104,7 +96,7 @@ function signaturesFor(governor: Governor): PayerSignatures {
 
 function makeSetting(options: GatewayOptions, before: Setting | undefined): Setting {
   const configuration = checkGatewayOptions(options);
-  const governing = governingOf(options);
+  const governing = governingOf(configuration);
   const { adminToken, tls, upstream: url, limits, staticPrefix } = configuration;
   const isKept = before !== undefined && before.governing === governing;
   let operator: Operator | undefined;
@@ -131,7 +123,7 @@ function makeSetting(options: GatewayOptions, before: Setting | undefined): Sett
     isKept && sameOperating(before.configuration, configuration)
       ? before.operator
       : new Operator(operating);
-  const upstream = isKept ? before.room.upstream : new Upstream(url);
+  const upstream = isKept ? before.room.upstream : new Upstream(url, staticPrefix);
   const signatures = signaturesFor(governor);
   const isTold = configuration.accessLog;
   return {
@@ -382,7 +374,8 @@ class ListeningGateway implements Gateway {
       ["host", host, options.host ?? host],
       ["port", port, options.port ?? port],
     ] as const) {
-      if (is === wanted) continue;
+      // A port that the system chose may be named as well.
+      if (is === wanted || wanted === this.#port) continue;
       throw new ConfigurationError(
         "INVALID_OPTION",
         name,

@@ -90,6 +90,8 @@ export class Governor {
       budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length + 1),
       samplingRate: configuration.samplingRate,
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+      // So that another ledger can take this one in, and never twice.
+      source: 1 + Math.floor(Math.random() * (Number.MAX_SAFE_INTEGER - 1)),
       onFolded: () => notices.folded(),
     });
     this.#policies = new Policies(configuration.policies, this.engine.operations, notices);

@@ -1,9 +1,14 @@
 // The gateway before a real MLflow server: unmodified clients work, are priced under who they are, and are stopped.
 
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/gateway/index.js";
 import { temporaryFolder } from "../adapter/workplace.js";
 import { neutralEnvironment } from "../support/python.js";
@@ -233,5 +238,65 @@ describe.skipIf(!requiresMlflow())("an artifact above the limit", () => {
     expect(await kept.text()).toBe("older");
     const { operations } = open.governor.engine.summary();
     expect(operations.log_artifact?.count).toBe(1);
+  });
+});
+
+describe.skipIf(!requiresMlflow())("a configuration that is read anew", () => {
+  it("takes a changed policy file, and what was booked before stays in every total", async () => {
+    const folder = await temporaryFolder();
+    const policyFile = join(folder, "policies.json");
+    const write = (limit: string) =>
+      writeFile(
+        policyFile,
+        JSON.stringify({ budgets: [{ name: "b", limit, period: "day", action: "block" }] }),
+      );
+    await write("1");
+    const options = { upstream: serverUri(), port: 0, journal: false, policyFile } as const;
+    await using open = await createGateway(options);
+    const made = await post(open.url, "experiments/create", { name: unique("anew") });
+    expect(made.status).toBe(200);
+    await open.reload({ ...options, port: Number(new URL(open.url).port) });
+    expect(open.governor.engine.total()).toBe(10n ** 14n);
+    await write("0.00001");
+    await open.reload({ ...options, port: Number(new URL(open.url).port) });
+    const refused = await post(open.url, "experiments/create", { name: unique("anew") });
+    expect(refused.status).toBe(403);
+    expect(open.governor.engine.total()).toBe(10n ** 14n);
+    await expect(open.reload({ ...options, port: 1 })).rejects.toMatchObject({ field: "port" });
+  });
+});
+
+describe("a server behind a static prefix", () => {
+  it("is asked behind it whose run it is", async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      request.resume();
+      response.setHeader("content-type", "application/json");
+      const info = { run_id: "abc", experiment_id: "7" };
+      response.end(request.method === "GET" ? JSON.stringify({ run: { info, data: {} } }) : "{}");
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await using open = await createGateway({
+      upstream,
+      staticPrefix: "/mlf",
+      port: 0,
+      journal: false,
+      defaults: { team: "t" },
+    });
+    const reply = await fetch(`${open.url}/mlf/api/2.0/mlflow/runs/log-metric`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ run_id: "abc", key: "m", value: 1, timestamp: 1 }),
+    });
+    expect(reply.status).toBe(200);
+    expect(asked).toEqual([
+      "GET /mlf/api/2.0/mlflow/runs/get?run_id=abc",
+      "POST /mlf/api/2.0/mlflow/runs/log-metric",
+    ]);
+    expect(open.governor.engine.total("experiment", "7")).toBe(10n ** 14n);
   });
 });
