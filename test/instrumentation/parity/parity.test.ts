@@ -3,6 +3,8 @@ import { once } from "node:events";
 import http, { request as requestByName } from "node:http";
 import nodeFetch from "node-fetch";
 import { afterEach, describe, expect, inject, it } from "vitest";
+import { MlflowCostAggregator } from "../../../src/costs/aggregator.js";
+import { createGateway } from "../../../src/gateway/index.js";
 import * as mlflow from "../../../src/mlflow/node.js";
 import { GenOpsMlflowAdapter, type MlflowCostSummary } from "../../../src/node.js";
 import { uniqueName } from "../../adapter/workplace.js";
@@ -36,8 +38,9 @@ function namesFor(): WorkflowNames {
   return { experiment: uniqueName("parity"), model: uniqueName("model") };
 }
 
-async function playWithClient(names: WorkflowNames): Promise<void> {
-  const client = new mlflow.MlflowClient({ trackingUri: serverUri });
+async function playWithClient(names: WorkflowNames, trackingUri = serverUri): Promise<void> {
+  mlflow.setTrackingUri(trackingUri);
+  const client = new mlflow.MlflowClient({ trackingUri });
   const experimentId = await client.createExperiment(names.experiment);
   await mlflow.setExperiment({ experimentId });
   const parent = await mlflow.startRun({ runName: "parent" });
@@ -73,11 +76,13 @@ function parsed(status: number, text: string): unknown {
   return text === "" ? {} : JSON.parse(text);
 }
 
-const byFetch: Send = async (method, target, body) => {
-  const { headers, bytes } = bodyOf(body);
-  const response = await fetch(serverUri + target, { method, headers, body: bytes as BodyInit });
-  return parsed(response.status, await response.text());
-};
+const fetchFrom =
+  (uri: string): Send =>
+  async (method, target, body) => {
+    const { headers, bytes } = bodyOf(body);
+    const response = await fetch(uri + target, { method, headers, body: bytes as BodyInit });
+    return parsed(response.status, await response.text());
+  };
 
 const byRequestObject: Send = async (method, target, body) => {
   const { headers, bytes } = bodyOf(body);
@@ -121,8 +126,23 @@ async function ledgerBy(play: (names: WorkflowNames) => Promise<void>): Promise<
   return ledgerOf(summary, names);
 }
 
+async function ledgerOfGateway(play: (uri: string, names: WorkflowNames) => Promise<void>) {
+  const names = namesFor();
+  await using gateway = await createGateway({
+    upstream: serverUri,
+    port: 0,
+    journal: false,
+    defaults: PAYER,
+    storageBackends,
+  });
+  await play(gateway.url, names);
+  const { engine, runs, observation, containedFailures } = gateway.governor;
+  expect(containedFailures).toBe(0);
+  return ledgerOf(new MlflowCostAggregator(engine, runs, observation).getSummary(), names);
+}
+
 describe.runIf(requiresMlflow())("one workflow", () => {
-  it("costs the same through our client, fetch and node:http", async () => {
+  it("costs the same through our client, fetch, node:http and the gateway", async () => {
     const ledger = await ledgerBy(playWithClient);
     expect(ledger).toMatchObject({
       sums: { runCount: 2, operationCount: 13, totalStorageBytes: 70_004, errorCount: 0 },
@@ -137,7 +157,7 @@ describe.runIf(requiresMlflow())("one workflow", () => {
       ],
     });
     const ways: Record<string, Send> = {
-      fetch: byFetch,
+      fetch: fetchFrom(serverUri),
       "a Request object": byRequestObject,
       "node:http": byNode((url, options) => http.request(url, options)),
       "node:http by name": byNode((url, options) => requestByName(url, options)),
@@ -145,6 +165,13 @@ describe.runIf(requiresMlflow())("one workflow", () => {
     };
     for (const [name, send] of Object.entries(ways)) {
       expect(await ledgerBy((names) => playOverHttp(send, names)), name).toEqual(ledger);
+    }
+    const ofGateway = {
+      "any client": (uri: string, names: WorkflowNames) => playOverHttp(fetchFrom(uri), names),
+      "our client": (uri: string, names: WorkflowNames) => playWithClient(names, uri),
+    };
+    for (const [name, play] of Object.entries(ofGateway)) {
+      expect(await ledgerOfGateway(play), `the gateway, ${name}`).toEqual(ledger);
     }
   });
 });
