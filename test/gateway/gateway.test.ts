@@ -91,6 +91,24 @@ describe.skipIf(!requiresMlflow())("the unmodified Python client", () => {
     expect(open.governor.containedFailures).toBe(0);
   });
 
+  it("logs a fit by itself, models and a trace, all under its team", async () => {
+    await using open = await gateway({ trust: ["path"] });
+    const name = unique("autolog");
+    const read = await runPython("autolog.py", [`${open.url}/g/team=fit,project=search`, name]);
+    expect(read).toMatchObject({ team: "fit", predicted: [0, 0, 1, 1], traces: 1 });
+    expect(read.params).toBeGreaterThan(10);
+    expect(read.metrics).toContain("training_accuracy_score");
+    const { engine, containedFailures } = open.governor;
+    expect(engine.total("team", "fit")).toBe(engine.total());
+    expect(engine.total("run", read.run as string)).toBeGreaterThan(3n * 10n ** 14n);
+    const { operations } = engine.summary();
+    // The fit's own model and the one that was logged again: several files each.
+    expect(operations.log_artifact?.count).toBeGreaterThan(8);
+    expect(operations.create_logged_model).toMatchObject({ count: 2 });
+    expect(operations.create_model_version).toMatchObject({ count: 1 });
+    expect(containedFailures).toBe(0);
+  });
+
   it("is told within a second why a blocked budget lets it start no run, and the server sees nothing", async () => {
     await using open = await gateway({
       budgets: [{ name: "nothing-left", limit: "0.00001", period: "day", action: "block" }],
