@@ -14,8 +14,9 @@ describe.runIf(requiresMlflow())("MLflow's web page", () => {
   it("shows a run, and sets a tag that is priced", { timeout: PATIENCE }, async (context) => {
     browser ??= await openBrowser(await need(context, CHROMIUM));
     const { tab } = browser;
+    const upstream = inject("mlflowServerUri") as string;
     await using gateway = await createGateway({
-      upstream: inject("mlflowServerUri") as string,
+      upstream,
       port: 0,
       journal: false,
       defaults: { team: "page" },
@@ -34,10 +35,17 @@ describe.runIf(requiresMlflow())("MLflow's web page", () => {
     const made = await post("runs/create", { experiment_id: experimentId, run_name: "seen-run" });
     const { run_id: runId } = (made as { run: { info: { run_id: string } } }).run.info;
 
-    await tab.goto(`${url}/#/experiments/${experimentId}/runs`);
-    await tab.until('document.body.innerText.includes("seen-run")');
-    await tab.goto(`${url}/#/experiments/${experimentId}/runs/${runId}`);
-    await tab.until(`document.body.innerText.includes(${JSON.stringify(runId)})`);
+    const visit = async (uri: string) => {
+      const before = tab.complaints.length;
+      await tab.goto(`${uri}/#/experiments/${experimentId}/runs`);
+      await tab.until('document.body.innerText.includes("seen-run")');
+      await tab.goto(`${uri}/#/experiments/${experimentId}/runs/${runId}`);
+      await tab.until(`document.body.innerText.includes(${JSON.stringify(runId)})`);
+      return new Set(tab.complaints.slice(before));
+    };
+    // The page has complaints of its own about a server without users.
+    const usual = await visit(upstream);
+    expect([...(await visit(url))].filter((text) => !usual.has(text))).toEqual([]);
 
     // As the page itself does it: from its own origin, under /ajax-api.
     const before = governor.engine.total("run", runId);
@@ -48,6 +56,5 @@ describe.runIf(requiresMlflow())("MLflow's web page", () => {
     expect(governor.engine.total("run", runId) - before).toBe(10n ** 14n);
     expect(governor.engine.total("team", "page")).toBe(governor.engine.total());
     expect(governor.containedFailures).toBe(0);
-    expect(tab.complaints.filter((text) => /Failed to load|CORS|50\d/.test(text))).toEqual([]);
   });
 });
