@@ -24,9 +24,13 @@ const REPLACED = new Set([
 /** Attributes in headers are for the gateway alone. */
 const OWN_PREFIX = "x-genops-";
 
+const NOTHING_NAMED: ReadonlySet<string> = new Set();
+
 /** Headers that the sender of a message calls its connection's own. */
 function namedByConnection(connection: string | undefined): ReadonlySet<string> {
-  return new Set((connection ?? "").split(",").map((name) => name.trim().toLowerCase()));
+  // Nearly always it names nothing.
+  if (connection === undefined || /^(?:keep-alive|close)$/i.test(connection)) return NOTHING_NAMED;
+  return new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
 }
 
 /** Names and values in turn, as they came, without those of the connection. */

@@ -154,6 +154,8 @@ export class Emission {
 
   operation(settled: SettledOperation): void {
     const { operation, run, cost, startMs, endMs, alerts, error } = settled;
+    // What nobody hears of here, the run's own span tells, should anybody hear that.
+    if (this.#spans.isUnheard) return;
     if (run) run.emitted += cost;
     const runSpan = run?.span ?? this.#runs.get(operation.parentRunId ?? "")?.span;
     const thinning = settled.kept

@@ -3,6 +3,7 @@ import {
   type Attributes,
   type Context,
   context,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
   type SpanOptions,
@@ -195,11 +196,23 @@ export class SpanEmitter {
   /** Takes the events in place of their spans. */
   readonly #log: EventLog | undefined;
   #tracer: Tracer | undefined;
+  #isHeard = false;
 
   constructor(provider: TracerProvider | undefined, version: string, log?: EventLog) {
     this.#provider = provider ?? trace;
     this.#version = version;
     this.#log = log;
+  }
+
+  /** Would nobody hear of a span? Found out anew each time, as an SDK may come later. */
+  get isUnheard(): boolean {
+    if (this.#isHeard || this.#log !== undefined || this.#provider !== trace) return false;
+    const provider = trace.getTracerProvider();
+    const isUnheard =
+      provider instanceof ProxyTracerProvider &&
+      provider.getDelegateTracer(SCOPE, this.#version) === undefined;
+    this.#isHeard = !isUnheard;
+    return isUnheard;
   }
 
   /** Asked for when the first span is made, where a failing provider is contained. */
