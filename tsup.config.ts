@@ -65,14 +65,24 @@ const engineBeside: NonNullable<Options["esbuildPlugins"]>[number] = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: "src/node.ts", mlflow: "src/mlflow/node.ts" },
+    entry: {
+      index: "src/node.ts",
+      mlflow: "src/mlflow/node.ts",
+      instrumentation: "src/instrumentation/node.ts",
+      register: "src/instrumentation/register.ts",
+      gateway: "src/gateway/index.ts",
+    },
     outDir: "dist/node",
     platform: "node",
     splitting: true,
   },
   {
     ...shared,
-    entry: { index: "src/index.ts", mlflow: "src/mlflow/index.ts" },
+    entry: {
+      index: "src/index.ts",
+      mlflow: "src/mlflow/index.ts",
+      instrumentation: "src/instrumentation/index.ts",
+    },
     outDir: "dist/portable",
     platform: "browser",
     splitting: true,
@@ -100,6 +110,7 @@ export default defineConfig([
     entry: {
       index: "src/index.ts",
       mlflow: "src/mlflow/index.ts",
+      instrumentation: "src/instrumentation/index.ts",
       engine: "src/engine/index.ts",
     },
     outDir: "dist/workerd",

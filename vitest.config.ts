@@ -1,5 +1,7 @@
-// Runs every suite; the closing line comes from the summary reporter.
+// Runs every suite, several at once; the closing line comes from the summary reporter.
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import LongestFirst from "./test/support/longest-first.js";
 import { noJournal } from "./test/support/no-journal.js";
 import { wasmAsBase64 } from "./test/support/wasm-plugin.js";
 
@@ -8,14 +10,41 @@ const foreign = Object.keys(process.env).filter((name) =>
   /^(MLFLOW_|GENOPS_(?!TEST_)|OTEL_|DATABRICKS_|(https?|all|no)_proxy$)/i.test(name),
 );
 
+/** What compares times, and so has the machine to itself, after everything else. */
+const MEASURED = "test/bench/slower-build.test.ts";
+
+const shared = {
+  testTimeout: 600_000,
+  hookTimeout: 900_000,
+  env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), ...noJournal, NO_COLOR: "1" },
+};
+
 export default defineConfig({
-  plugins: [wasmAsBase64()],
   test: {
-    include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/global-setup.ts"],
     reporters: ["default", "./test/support/summary-reporter.ts"],
-    testTimeout: 600_000,
-    hookTimeout: 900_000,
-    env: { ...Object.fromEntries(foreign.map((name) => [name, ""])), ...noJournal, NO_COLOR: "1" },
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        plugins: [wasmAsBase64()],
+        test: {
+          ...shared,
+          name: "suites",
+          include: ["test/**/*.test.ts"],
+          exclude: [MEASURED],
+          globalSetup: ["test/support/global-setup.ts"],
+          // Many suites wait for servers and Python: no core is left to the runner, which hardly works.
+          maxWorkers: Math.max(2, availableParallelism()),
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "measured",
+          include: [MEASURED],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

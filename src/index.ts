@@ -69,3 +69,9 @@ export type {
   AuditSubject,
   AuditTarget,
 } from "./telemetry/audit/record.js";
+export type {
+  EventLogger,
+  EventLoggerProvider,
+  EventLogRecord,
+  EventRecords,
+} from "./telemetry/event-log.js";

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
 import { artifactsCommand } from "./artifacts/command.js";
 import { auditCommand } from "./audit/command.js";
+import { budgetCommand } from "./budget/command.js";
 import { conformanceCommand } from "./conformance/command.js";
 import { demoCommand } from "./demo/command.js";
 import {
@@ -41,6 +42,7 @@ function program(): Command {
     .addCommand(artifactsCommand())
     .addCommand(conformanceCommand())
     .addCommand(auditCommand())
+    .addCommand(budgetCommand())
     .addCommand(validateCommand())
     .addCommand(gatewayCommand());
   for (const command of withSubcommands(genops)) {

@@ -50,6 +50,8 @@ export interface SpanRecord {
 }
 
 export interface LogRecord extends EventRecord {
+  /** Attributes that the SDK let fall, as it says itself. */
+  readonly dropped: number;
   readonly traceId: Identifier;
   readonly spanId: Identifier;
 }
@@ -278,6 +280,9 @@ class Reader implements Telemetry {
         time(field(log, "timeUnixNano", "time_unix_nano")) ??
         time(field(log, "observedTimeUnixNano", "observed_time_unix_nano")),
       attributes,
+      dropped: Number(
+        integer(field(log, "droppedAttributesCount", "dropped_attributes_count")) ?? 0n,
+      ),
       traceId: identifier(field(log, "traceId", "trace_id"), BYTES_OF_TRACE_ID),
       spanId: identifier(field(log, "spanId", "span_id"), BYTES_OF_SPAN_ID),
     };

@@ -1,13 +1,20 @@
 // An exact account of a part of a program, kept operation by operation from amounts that are settled already.
 
 import { bucketOf, LATENCY_BITS, LATENCY_UNITS, percentiles } from "../engine/histogram.js";
-import { FLAGS, type MeterTotal, OVERFLOW, type RunTotal, UNATTRIBUTED } from "../engine/index.js";
+import {
+  FLAGS,
+  type Dimension as LedgerDimension,
+  type MeterTotal,
+  OVERFLOW,
+  type RunTotal,
+  UNATTRIBUTED,
+} from "../engine/index.js";
 import type { Settlement } from "../governance/settlement.js";
 import { ArtifactUsage } from "./artifact-usage.js";
 import type { LedgerTotals, OperationSums, SummaryNames } from "./totals.js";
 
 /** Names that one dimension, and runs that one tally, keeps apart; what comes after is under `(overflow)`. */
-export const TALLY_CAPACITY = 65_536;
+const TALLY_CAPACITY = 65_536;
 
 type Amounts = Map<string, bigint>;
 
@@ -19,15 +26,8 @@ function add(amounts: Amounts, name: string | undefined, amount: bigint, capacit
   else amounts.set(OVERFLOW, (amounts.get(OVERFLOW) ?? 0n) + amount);
 }
 
-type Dimension =
-  | "experiment"
-  | "team"
-  | "project"
-  | "customer"
-  | "environment"
-  | "costCenter"
-  | "model"
-  | "meter";
+/** Operations and runs are kept with more than an amount, and a context is what the tally is of. */
+type Dimension = Exclude<LedgerDimension, "run" | "operationType" | "context">;
 
 interface TalliedRun {
   readonly names: SummaryNames;

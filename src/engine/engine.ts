@@ -213,6 +213,7 @@ export class Engine {
   #sampling!: Sampling;
   #snapshots!: SnapshotPort;
   #poison: EngineError | undefined;
+  #priceVersion = 0;
   readonly #operationIds = new Map<string, number>();
   #meterIds: Record<string, number> = Object.create(null);
 
@@ -414,6 +415,11 @@ export class Engine {
     return this.#instance.amount(this.#instance.header + HEADER.lastCost);
   }
 
+  /** How often prices have been set: what was worked out under the same number holds. */
+  get priceVersion(): number {
+    return this.#priceVersion;
+  }
+
   /**
    * Sets prices from now on; what is left out keeps its own. Reservations keep the prices that they were
    * made under until they are settled. Everything is checked before anything changes.
@@ -435,6 +441,7 @@ export class Engine {
     if (changes === 0) return;
     const begun = this.#guard(() => this.#exports.beginPrices(changes));
     if (begun < 0) refuse(begun, "prices", changes);
+    this.#priceVersion++;
     for (const [id, price] of operations) {
       this.#instance.setAmount(price);
       this.#exports.setOperationPrice(id);
@@ -930,11 +937,13 @@ export class Engine {
       this.#sampling = fresh.#sampling;
       this.#snapshots = fresh.#snapshots;
       this.#meterIds = fresh.#meterIds;
+      this.#priceVersion++;
       this.#poison = undefined;
       return;
     }
     this.#guard(() => this.#snapshots.restore(bytes));
     this.#instance.forgetNames();
+    this.#priceVersion++;
     this.#meterIds = Object.assign(Object.create(null), this.#reader.meterIds());
   }
 

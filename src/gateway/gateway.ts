@@ -90,7 +90,7 @@ function makeSetting(configuration: GatewayConfiguration, before: Setting | unde
       : new Operator({ adminToken, isSecure, upstream: url, governor, before: before?.operator });
   // What one operator takes note of, the next one knows.
   first = operator;
-  const upstream = before?.room.upstream ?? new Upstream(url);
+  const upstream = before?.room.upstream ?? new Upstream(url, staticPrefix);
   const isTold = configuration.accessLog;
   return {
     configuration,
@@ -339,7 +339,8 @@ class ListeningGateway implements Gateway {
       ["host", host, options.host ?? host],
       ["port", port, options.port ?? port],
     ] as const) {
-      if (is === wanted) continue;
+      // A port that the system chose may be named as well.
+      if (is === wanted || wanted === this.#port) continue;
       throw new ConfigurationError(
         "INVALID_OPTION",
         name,
@@ -357,7 +358,8 @@ class ListeningGateway implements Gateway {
       );
     }
     adjustLedger(this.governor, before.configuration, configuration);
-    const setting = makeSetting(configuration, before);
+    const { upstream, staticPrefix, governance } = before.configuration;
+    const setting = makeSetting({ ...configuration, upstream, staticPrefix, governance }, before);
     if (setting.configuration.tls !== undefined) {
       (this.#server as HttpsServer).setSecureContext(setting.configuration.tls);
     }

@@ -1,4 +1,6 @@
 // genops/gateway: the governing reverse proxy, for Node.
+import "../node-parts.js";
+
 export { ConfigurationError } from "../governance/errors.js";
 export type { TrustSource } from "./configuration/callers.js";
 export type { GatewayLimits } from "./configuration/limits.js";

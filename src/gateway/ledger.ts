@@ -22,11 +22,11 @@ export function startLedger(
 }
 
 /** What a ledger takes over only when it begins. */
-function fixedOptions({ upstream, governance }: GatewayConfiguration) {
+function fixedOptions({ upstream, staticPrefix, governance }: GatewayConfiguration) {
   const { policies, pricing, storageBackends, samplingRate, runCapacity } = governance;
   const { journal, auditLog } = governance;
   const options = { policies, pricing, storageBackends, samplingRate, runCapacity };
-  return { upstream: upstream.href, ...options, journal, auditLog };
+  return { upstream: upstream.href, staticPrefix, ...options, journal, auditLog };
 }
 
 /** Functions and patterns by what they say. */

@@ -61,9 +61,12 @@ export class Upstream {
   readonly #agent: HttpAgent;
   /** Before every path; the server may live below one. */
   readonly #base: string;
+  /** What MLflow was given as `--static-prefix`: its whole interface is behind it. */
+  readonly #staticPrefix: string;
 
-  constructor(url: URL) {
+  constructor(url: URL, staticPrefix: string) {
     this.url = url;
+    this.#staticPrefix = staticPrefix;
     this.#isSecure = url.protocol === "https:";
     const options = { keepAlive: true, maxFreeSockets: 256, scheduling: "lifo" as const };
     this.#agent = restingBriefly(this.#isSecure ? new HttpsAgent(options) : new HttpAgent(options));
@@ -84,7 +87,7 @@ export class Upstream {
     });
   }
 
-  /** Asks something small with the caller's own credentials. @throws when there is no answer. */
+  /** Asks MLflow something small with the caller's own credentials. @throws when there is no answer. */
   ask(
     method: string,
     target: string,
@@ -105,7 +108,7 @@ export class Upstream {
       headers.push("Content-Type", "application/json", "Content-Length", String(bytes.length));
     }
     return new Promise((resolve, reject) => {
-      const request = this.send(method, target, headers);
+      const request = this.send(method, `${this.#staticPrefix}${target}`, headers);
       request.setTimeout(ASK_MS, () =>
         request.destroy(new Error(`the MLflow server did not answer within ${ASK_MS} ms`)),
       );

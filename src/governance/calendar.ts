@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 const MONDAY_MS = 4 * DAY_MS;
 
 /** Half open: `end` belongs to the next period. Times in ms since 1970. */
-export interface PeriodBounds {
+interface PeriodBounds {
   readonly start: number;
   readonly end: number;
 }

@@ -5,6 +5,7 @@ import type { StorageBackendMap } from "../costs/storage-backend.js";
 import type { Decimal } from "../engine/index.js";
 import { environmentVariable } from "../runtime/capabilities.js";
 import type { AuditLog } from "../telemetry/audit/record.js";
+import type { EventLoggerProvider, EventRecords } from "../telemetry/event-log.js";
 import {
   ATTRIBUTES,
   attributesOf,
@@ -90,6 +91,13 @@ export interface AdapterOptions extends GovernanceAttributes {
   readonly tracerProvider?: TracerProvider | undefined;
   /** OpenTelemetry meter provider; the one that is global when the adapter is made, unless given. */
   readonly meterProvider?: MeterProvider | undefined;
+  /**
+   * Where the events of decisions, reservations and reconciliations go: on their `spans`, or in their context as log
+   * records (`logs`), never both. `GENOPS_EVENT_RECORDS`, else `spans`, or `logs` where a logger provider is given.
+   */
+  readonly eventRecords?: EventRecords | undefined;
+  /** OpenTelemetry logger provider that events go to as log records; the one that is global when the adapter is made, unless given. */
+  readonly loggerProvider?: EventLoggerProvider | undefined;
   /** Takes warnings and debug messages; OpenTelemetry's diagnostic logger unless given. */
   readonly logger?: Logger | undefined;
 }
@@ -112,6 +120,8 @@ export interface Configuration {
   readonly journal?: boolean | JournalOptions;
   readonly tracerProvider?: TracerProvider;
   readonly meterProvider?: MeterProvider;
+  readonly eventRecords: EventRecords;
+  readonly loggerProvider?: EventLoggerProvider;
   readonly logger?: Logger;
 }
 
@@ -137,6 +147,8 @@ export const OPTIONS: readonly string[] = [
   "journal",
   "tracerProvider",
   "meterProvider",
+  "eventRecords",
+  "loggerProvider",
   "logger",
 ];
 
@@ -404,6 +416,27 @@ function asyncExportOption({ asyncExport, tracerProvider }: AdapterOptions): boo
   throw invalid(ASYNC_EXPORT_VARIABLE, text, `${shown(text)} is neither true nor false`);
 }
 
+const EVENT_RECORDS: readonly EventRecords[] = ["spans", "logs"];
+
+function eventRecordsOption({ eventRecords, loggerProvider }: AdapterOptions): EventRecords {
+  const variable = "GENOPS_EVENT_RECORDS";
+  const field = eventRecords === undefined ? variable : "eventRecords";
+  const given: unknown = eventRecords ?? environmentVariable(variable)?.trim().toLowerCase();
+  const found = EVENT_RECORDS.find((each) => each === given);
+  if (found === undefined && given !== undefined && given !== "") {
+    throw invalid(field, given, `${shown(given)} is neither "spans" nor "logs"`);
+  }
+  if (loggerProvider === undefined) return found ?? "spans";
+  if (found === "spans" && field !== variable) {
+    throw invalid(
+      field,
+      given,
+      "events on spans need no loggerProvider; leave one of the two options out",
+    );
+  }
+  return "logs";
+}
+
 function uriOption(
   options: AdapterOptions,
   field: "trackingUri" | "registryUri",
@@ -447,6 +480,7 @@ export function configure(options: AdapterOptions): Configuration {
   rejectUnknown(options, OPTIONS, "adapter options");
   checkShape(options.tracerProvider, "tracerProvider", ["getTracer"], "an OpenTelemetry one");
   checkShape(options.meterProvider, "meterProvider", ["getMeter"], "an OpenTelemetry one");
+  checkShape(options.loggerProvider, "loggerProvider", ["getLogger"], "an OpenTelemetry one");
   checkShape(options.logger, "logger", ["debug", "warn"], "console, for example");
   checkHook("onDecision", options.onDecision);
   checkHook("onBudgetAlert", options.onBudgetAlert);
@@ -489,6 +523,8 @@ export function configure(options: AdapterOptions): Configuration {
     ...(journal !== undefined && { journal }),
     ...(options.tracerProvider !== undefined && { tracerProvider: options.tracerProvider }),
     ...(options.meterProvider !== undefined && { meterProvider: options.meterProvider }),
+    eventRecords: eventRecordsOption(options),
+    ...(options.loggerProvider !== undefined && { loggerProvider: options.loggerProvider }),
     ...(options.logger !== undefined && { logger: options.logger }),
   };
 }

@@ -3,9 +3,10 @@ import type { Attributes } from "@opentelemetry/api";
 import { type Engine, FLAGS, type RunStatus } from "../engine/index.js";
 import { openAuditTrail } from "../telemetry/audit/open.js";
 import type { AuditedCall, AuditedEnd, AuditTrail } from "../telemetry/audit/trail.js";
+import { EventLog, globalLoggerProvider } from "../telemetry/event-log.js";
 import type { Thinning } from "../telemetry/sampling-state.js";
 import { MLFLOW } from "../telemetry/semantics.js";
-import { type OperationShape, SpanEmitter } from "../telemetry/spans.js";
+import { type OperationShape, SCOPE, SpanEmitter } from "../telemetry/spans.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
 import { ALLOWED, type Decision, decidingOf, type GovernanceAlert } from "./decision.js";
@@ -72,13 +73,18 @@ export class Emission {
   constructor(
     engine: Engine,
     runs: RunBook,
-    { tracerProvider, auditLog }: Configuration,
+    { tracerProvider, eventRecords, loggerProvider, auditLog }: Configuration,
     notices: Notices,
     version: string,
   ) {
     this.#engine = engine;
     this.#runs = runs;
-    this.#spans = new SpanEmitter(tracerProvider, version);
+    const warn = (message: string) => notices.once("eventRecords", () => message);
+    const provider =
+      eventRecords === "logs" ? (loggerProvider ?? globalLoggerProvider(warn)) : undefined;
+    const log =
+      provider && new EventLog(provider, SCOPE, version, (error) => notices.contain(error));
+    this.#spans = new SpanEmitter(tracerProvider, version, log);
     this.#audit =
       auditLog === undefined
         ? undefined
@@ -132,6 +138,7 @@ export class Emission {
   endRun(run: RunState, status: RunStatus, endMs: number): void {
     if (run.span === undefined) return;
     this.#shapes.delete(run);
+    this.#runs.sumUp(run);
     this.#spans.endRun(run.span, {
       endMs,
       reserved: run.reserved,

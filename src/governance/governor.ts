@@ -69,6 +69,8 @@ export class Governor {
   readonly #decisions: Decisions;
   /** What an operation takes by itself, by its id; null where a policy, or an unknown price, asks for more care. */
   readonly #fixed: (Needs | null)[] = [];
+  /** The prices that this was found out under. */
+  #fixedVersion = -1;
   #runsStarted = 0;
   /** The limit that the last reservation was warned of. */
   #warned: number | undefined;
@@ -88,6 +90,8 @@ export class Governor {
       budgets: Math.max(BUDGET_ROOM, budgets.length + rateLimits.length + 1),
       samplingRate: configuration.samplingRate,
       seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+      // So that another ledger can take this one in, and never twice.
+      source: 1 + Math.floor(Math.random() * (Number.MAX_SAFE_INTEGER - 1)),
       onFolded: () => notices.folded(),
     });
     this.#policies = new Policies(configuration.policies, this.engine.operations, notices);
@@ -287,6 +291,10 @@ export class Governor {
    */
   #fixedNeeds(operation: Operation, operationId: number): Needs | undefined {
     if (!this.limits.isEmpty || operation.upload !== undefined) return undefined;
+    if (this.#fixedVersion !== this.engine.priceVersion) {
+      this.#fixed.length = 0;
+      this.#fixedVersion = this.engine.priceVersion;
+    }
     let fixed = this.#fixed[operationId];
     if (fixed === undefined) {
       const cost = this.engine.price(operationId);
@@ -390,11 +398,12 @@ export class Governor {
     const elapsed = performance.now() - pending.startMark;
     const run = this.#assign(pending, outcome);
     const flags = this.#settle(pending, elapsed) ?? this.#record(pending, elapsed);
-    const cost = this.engine.lastCost();
+    const { fixed } = pending;
+    const isAsPriced = fixed !== undefined && this.#fixedVersion === this.engine.priceVersion;
+    const cost = isAsPriced ? fixed.cost : this.engine.lastCost();
     // Before the journal, which may learn of alerts that others' spending set off.
     const alerts = (flags & FLAGS.alert) === 0 ? NO_ALERTS : this.limits.takeAlerts();
-    const { fixed } = pending;
-    if (fixed !== undefined && cost === fixed.cost) {
+    if (isAsPriced) {
       this.#journal?.coverSpent(pending.node, fixed);
     } else if (pending.ticket === undefined) {
       const needs = this.#needs(pending.operationId, pending.quantity, cost);

@@ -59,7 +59,7 @@ export interface LimitOptions {
 }
 
 /** Name of the budget that `budgetDailyLimit` makes. */
-export const DAILY = "daily";
+const DAILY = "daily";
 
 const BUDGET_FIELDS = ["name", "limit", "unit", "period", "scope", "action", "alertAt"];
 const RATE_FIELDS = ["name", "operations", "per", "scope", "action"];
@@ -103,7 +103,7 @@ function checkChoice(
 }
 
 /** @throws {ConfigurationError} unless it is a non-negative amount of USD with at most 18 decimals. */
-export function checkUsd(field: string, value: unknown): void {
+function checkUsd(field: string, value: unknown): void {
   if (typeof value !== "number" && typeof value !== "string") {
     throw invalid(
       field,

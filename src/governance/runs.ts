@@ -15,8 +15,12 @@ export interface RunState {
   readonly parent: RunState | undefined;
   /** Held when the run was created; 0 for a run that began elsewhere. */
   readonly reserved: bigint;
+  /** As far as it is summed up; see {@link RunBook.sumUp}. */
   own: bigint;
   inclusive: bigint;
+  /** A cost that was booked so many times in a row, and is not summed up yet. */
+  repeated: bigint;
+  repeats: number;
   /** The part of `own` that operation spans carry; the run's span carries the rest. */
   emitted: bigint;
   span: Span | undefined;
@@ -135,6 +139,8 @@ export class RunBook implements SummaryNames {
       reserved,
       own: 0n,
       inclusive: 0n,
+      repeated: 0n,
+      repeats: 0,
       emitted: 0n,
       span: undefined,
       failure: undefined,
@@ -158,10 +164,27 @@ export class RunBook implements SummaryNames {
   /** Adds a cost to a run, and to the inclusive cost of those above it. */
   book(run: RunState | undefined, cost: bigint): void {
     if (run === undefined || cost === 0n) return;
+    if (run.parent === undefined) {
+      // Most calls cost as much as the one before, and counting them is faster than adding them up.
+      if (run.repeated !== cost) {
+        this.sumUp(run);
+        run.repeated = cost;
+      }
+      run.repeats++;
+      return;
+    }
     run.own += cost;
     for (let above: RunState | undefined = run; above !== undefined; above = above.parent) {
       above.inclusive += cost;
     }
+  }
+
+  /** Brings `own` and `inclusive` up to date. */
+  sumUp(run: RunState): void {
+    const cost = run.repeated * BigInt(run.repeats);
+    run.repeats = 0;
+    run.own += cost;
+    run.inclusive += cost;
   }
 
   /** Whose call it is, as limits ask. */

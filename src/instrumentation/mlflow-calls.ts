@@ -11,7 +11,8 @@ import type {
 } from "../governance/operation.js";
 import { knownExperimentName } from "../mlflow/experiment-names.js";
 import type { Proceed, StoreCall } from "../mlflow/interceptor.js";
-import { getModelVersion, getRun, logBatch } from "../mlflow/spec.js";
+import { getModelVersion, getRun, logBatch, uploadArtifact } from "../mlflow/spec.js";
+import { placeOfArtifact } from "./wire/routes.js";
 
 type Message = Readonly<Record<string, unknown>>;
 
@@ -26,6 +27,7 @@ export interface DescribedCall {
   readonly upload?: (Upload & { readonly runId?: string | undefined }) | undefined;
 }
 
+const ARTIFACTS = uploadArtifact.route.replace("{path}", "");
 /** Characters that any MLflow keeps of a tag's value. */
 const TAG_LENGTH_MAX = 5000;
 const PARENT_RUN_TAG = "mlflow.parentRunId";
@@ -140,9 +142,14 @@ function experimentOfTrace(body: Message): string | undefined {
 }
 
 /** What a call is; undefined when it is none of MLflow's. */
-export function describe(governor: Governor, call: DescribedCall): Operation | undefined {
+export function describe(governor: Governor, call: StoreCall): Operation | undefined {
   const known = classify(governor, call);
-  return known && describeAs(known, call);
+  if (known === undefined) return undefined;
+  const operation = describeAs(known, call);
+  if (operation.upload === undefined || operation.runId !== undefined) return operation;
+  // A file that no run made is known by where it lies, as it is to whoever sees its request.
+  const place = decodeURIComponent(call.path.slice(ARTIFACTS.length));
+  return { ...operation, experimentId: placeOfArtifact(place).experimentId };
 }
 
 /** As {@link describe}, where the engine has classified the request already. */

@@ -1,175 +1,22 @@
 // Governs the calls of our own MLflow client, through its interceptor seam.
-import { diag } from "@opentelemetry/api";
-import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
-import {
-  attributesOfTags,
-  type GovernanceAttributes,
-  governanceTags,
-} from "../governance/attribution.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
-import { reasonOf } from "../mlflow/errors.js";
 import { addInterceptor, type Proceed, type StoreCall } from "../mlflow/interceptor.js";
-import { createAsyncContext } from "../runtime/capabilities.js";
 import { describe, informed, outcomeOf, tagRefusal, tagsOf } from "./mlflow-calls.js";
+import {
+  type GovernedScope,
+  governorInForce,
+  payerOf,
+  payerOfNewRun,
+  type Seam,
+} from "./scopes.js";
 
-/** Who governs a part of the program, and what it overrides. */
-export interface GovernedScope {
-  readonly governor: Governor;
-  readonly overrides: GovernanceAttributes;
-  /** What is configured, with the overrides. */
-  readonly attributes: GovernanceAttributes;
-  /** The scope around this one. */
-  readonly outer: GovernedScope | undefined;
-  ended: boolean;
-}
-
-const scopes = createAsyncContext<GovernedScope>();
-/** Set where calls are made that are nobody's. */
-const ungovernedWork = createAsyncContext<boolean>();
-/** Adapters that govern the whole process; the newest does, so that nothing is billed twice. */
-let installed: readonly Governor[] = [];
-let openScopes = 0;
-let removeInterceptor: (() => void) | undefined;
-
-/** Keeps the client's seam ours exactly while somebody governs: afterwards nothing remains. */
-function updateSeam(): void {
-  const wanted = installed.length > 0 || openScopes > 0;
-  if (wanted && removeInterceptor === undefined) {
-    removeInterceptor = addInterceptor(governCall);
-  } else if (!wanted && removeInterceptor !== undefined) {
-    removeInterceptor();
-    removeInterceptor = undefined;
-  }
-}
-
-/** Governs every call of the process from now on. A second time changes nothing. */
-export function install(governor: Governor): void {
-  if (installed.includes(governor)) return;
-  installed = [...installed, governor];
-  updateSeam();
-}
-
-/** Gives the process back. */
-export function uninstall(governor: Governor): void {
-  installed = installed.filter((other) => other !== governor);
-  updateSeam();
-}
-
-export function isInstalled(governor: Governor): boolean {
-  return installed.includes(governor);
-}
-
-function currentScope(): GovernedScope | undefined {
-  let scope = scopes.get();
-  while (scope?.ended) scope = scope.outer;
-  return scope;
-}
-
-function newScope(governor: Governor, overrides: GovernanceAttributes): GovernedScope {
-  const outer = currentScope();
-  // A run inside a run is paid for by the same payer unless it says otherwise.
-  const inherited = outer?.governor === governor ? outer.overrides : {};
-  openScopes++;
-  updateSeam();
-  const all = { ...inherited, ...overrides };
-  const attributes = { ...governor.configuration.attributes, ...all };
-  return { governor, overrides: all, attributes, outer, ended: false };
-}
-
-/** Ends a scope; a second time changes nothing. */
-export function endScope(scope: GovernedScope): void {
-  if (scope.ended) return;
-  scope.ended = true;
-  openScopes--;
-  updateSeam();
-}
-
-/** Runs `callback`, and all that it starts, under this governor. */
-export async function inScope<T>(
-  governor: Governor,
-  overrides: GovernanceAttributes,
-  callback: () => Promise<T>,
-): Promise<T> {
-  const scope = newScope(governor, overrides);
-  try {
-    return await scopes.run(scope, callback);
-  } finally {
-    endScope(scope);
-  }
-}
-
-/** Runs `callback`, and all that it starts, outside every ledger: what we ask for ourselves is nobody's cost. */
-export function ungoverned<T>(callback: () => T): T {
-  return ungovernedWork.run(true, callback);
-}
-
-/** Governs the rest of the current asynchronous chain, until the scope is ended. Call it before any `await`. */
-export function enterScope(governor: Governor, overrides: GovernanceAttributes): GovernedScope {
-  const scope = newScope(governor, overrides);
-  scopes.enter(scope);
-  return scope;
-}
-
-const ofContexts = new Map<MlflowCostContext, () => Governor | undefined>();
-
-/** Governs what no adapter does inside a cost context, with a governor that is made when it is needed. */
-export function governContext(context: MlflowCostContext, make: () => Governor): void {
-  let made: { readonly governor: Governor | undefined } | undefined;
-  ofContexts.set(context, () => {
-    made ??= { governor: attempted(make) };
-    return made.governor;
-  });
-  openScopes++;
-  updateSeam();
-}
-
-/** A ledger that cannot be made stops no program. */
-function attempted(make: () => Governor): Governor | undefined {
-  try {
-    return make();
-  } catch (error) {
-    diag.warn(`genops: a cost context without an adapter counts nothing: ${reasonOf(error)}`);
-    return undefined;
-  }
-}
-
-/** Ends that. */
-export function leaveContext(context: MlflowCostContext): void {
-  if (!ofContexts.delete(context)) return;
-  openScopes--;
-  updateSeam();
-}
-
-/** Contexts inside each other share the governor of the outermost, so that a run keeps its payer. */
-function governorOfContext(): Governor | undefined {
-  let make: (() => Governor | undefined) | undefined;
-  for (let context = currentCostContext(); context !== undefined; context = context.outer) {
-    make = ofContexts.get(context) ?? make;
-  }
-  return make?.();
-}
-
-/** Who pays for a call that makes no run: what is configured, and what the scope overrides. */
-function payerOf(scope: GovernedScope | undefined, governor: Governor): GovernanceAttributes {
-  return scope === undefined ? governor.configuration.attributes : scope.attributes;
-}
-
-/** Who pays for a new run: its own tags have a say, and who pays is written among them. */
-function payerOfNewRun(
-  scope: GovernedScope | undefined,
-  governor: Governor,
-  call: StoreCall,
-): { readonly attributes: GovernanceAttributes; readonly tagged: StoreCall } {
-  const tags = tagsOf(call.body.tags);
-  const defaults = governor.configuration.attributes;
-  const attributes = { ...defaults, ...attributesOfTags(tags), ...scope?.overrides };
-  const ours = governanceTags(attributes);
-  const keys = new Set(ours.map(({ key }) => key));
-  const body = { ...call.body, tags: [...tags.filter(({ key }) => !keys.has(key)), ...ours] };
-  return { attributes, tagged: { ...call, body } };
-}
+/** The client's own seam is ours while anybody governs anything. */
+export const clientSeam: Seam = {
+  attach: () => addInterceptor(governCall),
+  isWanted: ({ installed, open }) => installed > 0 || open > 0,
+};
 
 /** A read that is answered "there is none" was answered. */
 function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean {
@@ -179,9 +26,9 @@ function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean
 
 /** Not an async function: each would cost every call a promise more. */
 function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
-  const scope = currentScope();
-  const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
-  if (governor === undefined || ungovernedWork.get()) return proceed(call);
+  const inForce = governorInForce();
+  if (inForce === undefined) return proceed(call);
+  const { scope, governor } = inForce;
   let operation: Operation | undefined;
   try {
     operation = describe(governor, call);
@@ -218,8 +65,11 @@ function governOperation(
   let sent = call;
   try {
     if (operation.name === "create_run") {
-      const { attributes, tagged } = payerOfNewRun(scope, governor, call);
-      sent = tagged;
+      const tags = tagsOf(call.body.tags);
+      const { attributes, tags: ours } = payerOfNewRun(scope, governor, tags);
+      const keys = new Set(ours.map(({ key }) => key));
+      const others = tags.filter(({ key }) => !keys.has(key));
+      sent = { ...call, body: { ...call.body, tags: [...others, ...ours] } };
       begun = governor.begin(operation, attributes);
     } else {
       begun = governor.begin(operation, payerOf(scope, governor));
@@ -317,7 +167,7 @@ async function asked(
 }
 
 /** A run that may not end as FINISHED ends as FAILED, with the reason as tags. */
-async function endAsFailed(
+export async function endAsFailed(
   governor: Governor,
   refusal: GovernanceRefusal,
   runId: string,

@@ -2,7 +2,8 @@
 // Source: "OAuth M2M" of Databricks' documentation, and databricks/sdk/oauth.py (Python's SDK).
 import type { ConnectionSettings } from "./connection.js";
 import { basicAuthorization, type ServicePrincipal } from "./credentials.js";
-import { MlflowError, reasonOf } from "./errors.js";
+import { MlflowError } from "./errors.js";
+import { AttemptFailure, causeText, failureKind } from "./rest-errors.js";
 import { delayBeforeRetry, type Failure } from "./retry.js";
 import { transportTo } from "./transport.js";
 
@@ -19,6 +20,9 @@ const DEFAULT_SECONDS = 3600;
 const MAX_TOKENS = 16;
 
 const tokens = new Map<string, Promise<Token>>();
+
+/** Workspaces that have answered at least once: they are worth waiting for. */
+const answered = new Set<string>();
 
 /**
  * A token that is valid for another minute at least, where the workspace gives such; asked for once by
@@ -56,31 +60,76 @@ async function ask(principal: ServicePrincipal, settings: ConnectionSettings): P
     let failure: Failure;
     let error: MlflowError;
     try {
-      const answer = await fetchFrom(url, {
-        method: "POST",
-        headers: {
-          authorization: basicAuthorization(principal.clientId, principal.clientSecret),
-          "content-type": "application/x-www-form-urlencoded",
-        },
-        body: "grant_type=client_credentials&scope=all-apis",
-        // The secret goes nowhere else.
-        redirect: "error",
-        signal: AbortSignal.timeout(settings.timeoutMs),
-      });
-      const text = await answer.text();
+      const { answer, text } = await askOnce(url, principal, settings, fetchFrom);
+      answered.add(principal.host);
       if (answer.ok) return tokenOf(text, startMs, url);
-      const retryAfter = answer.headers.get("retry-after");
-      failure = { kind: "status", status: answer.status, retryAfter };
-      error = refusal(principal, url, answer.status, text);
-    } catch (cause) {
-      if (cause instanceof MlflowError) throw cause;
-      failure = { kind: "broken" };
-      const message = `The token endpoint ${url} cannot be reached: ${reasonOf(cause)}.`;
-      error = new MlflowError("SERVER_UNREACHABLE", message, { cause });
+      const { status, headers } = answer;
+      const [retryAfter, serverDate] = [headers.get("retry-after"), headers.get("date")];
+      failure = { kind: "status", status, retryAfter, serverDate };
+      error = refusal(principal, url, status, text);
+    } catch (thrown) {
+      if (!(thrown instanceof AttemptFailure)) throw thrown;
+      const { kind } = thrown;
+      error = errorWithoutToken(thrown, url, settings);
+      if (kind !== "unconnected" && kind !== "broken") throw error;
+      const serverAnsweredBefore = answered.has(principal.host);
+      failure = kind === "unconnected" ? { kind, serverAnsweredBefore } : { kind };
     }
     const delay = delayBeforeRetry(failure, attempt, true, settings);
     if (delay === undefined) throw error;
     await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+}
+
+async function askOnce(
+  url: string,
+  { clientId, clientSecret }: ServicePrincipal,
+  { timeoutMs }: ConnectionSettings,
+  fetchFrom: typeof fetch,
+): Promise<{ readonly answer: Response; readonly text: string }> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const answer = await fetchFrom(url, {
+      method: "POST",
+      headers: {
+        authorization: basicAuthorization(clientId, clientSecret),
+        "content-type": "application/x-www-form-urlencoded",
+      },
+      body: "grant_type=client_credentials&scope=all-apis",
+      // The secret goes nowhere else.
+      redirect: "error",
+      signal,
+    });
+    return { answer, text: await answer.text() };
+  } catch (cause) {
+    throw new AttemptFailure(signal.aborted ? "timeout" : failureKind(cause), cause);
+  }
+}
+
+function errorWithoutToken(
+  { kind, cause }: AttemptFailure,
+  url: string,
+  { timeoutMs }: ConnectionSettings,
+): MlflowError {
+  switch (kind) {
+    case "timeout":
+      return new MlflowError(
+        "TIMEOUT",
+        `The token endpoint ${url} did not answer within ${timeoutMs / 1000} s. Set MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) to wait longer.`,
+        { cause },
+      );
+    case "redirected":
+      return new MlflowError(
+        "INVALID_RESPONSE",
+        `The token endpoint ${url} answered with a redirect, which the secret does not follow. Set DATABRICKS_HOST, or 'host' of the profile, to the workspace's final address.`,
+        { cause },
+      );
+    default:
+      return new MlflowError(
+        "SERVER_UNREACHABLE",
+        `The token endpoint ${url} cannot be reached (${causeText(cause)}).`,
+        { cause },
+      );
   }
 }
 

@@ -1,6 +1,8 @@
 // Pictures and figures of a run, named as MLflow's pages look for them.
 // Source: `log_image` and `log_figure` in mlflow/tracking/client.py (3.17).
+
 import { invalidParameter } from "./errors.js";
+import { randomUuid } from "./random-uuid.js";
 import { bytesArtifact, type RunWrite, tagWrite, textArtifact } from "./run-writes.js";
 import { checkOptions, checkTime } from "./validation.js";
 
@@ -38,7 +40,7 @@ function seriesWrite(image: Uint8Array, options: ImageOptions): RunWrite {
   checkTime("timestamp", timestamp);
   if (!isPng(image)) throw invalidParameter("image", image, "pass the bytes of a PNG picture.");
   const series = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${timestamp}`;
-  const name = `${series}+${crypto.randomUUID()}`;
+  const name = `${series}+${randomUuid()}`;
   const writes = [
     bytesArtifact(image, `${name}.png`),
     // Pages show this one in lists. What it holds they see for themselves, whatever its name says.

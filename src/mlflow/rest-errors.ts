@@ -268,7 +268,8 @@ export function failureKind(error: unknown): FailureKind {
   return codes.some(isLocal) ? "local" : "broken";
 }
 
-function causeText(cause: unknown): string {
+/** Why fetch failed, in a few words. */
+export function causeText(cause: unknown): string {
   const codes = codesOf(cause);
   return codes.length > 0 ? codes.join(", ") : reasonOf(cause);
 }

@@ -59,11 +59,11 @@ export class RestStore implements Store {
     this.#connection = connection;
   }
 
-  /** The same server's interface under another authority (`host:port`), for its artifacts. */
+  /** The same interface under another authority (`host:port`), for artifacts; see {@link elsewhere}. */
   onHost(authority: string): RestStore {
     const base = new URL(this.uri);
     const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return new RestStore({ ...this.#credentials, uri }, this.#connection);
+    return this.elsewhere({ uri });
   }
 
   /**
@@ -131,7 +131,9 @@ export class RestStore implements Store {
     const settings = this.settings;
     const { workspace = workspaceInForce() } = this.#connection;
     const fetchFrom = await transportTo(this.uri, settings);
-    const init = { headers: { ...(await this.#headers(path, workspace)), ...headers } };
+    const own = await this.#headers(path, workspace);
+    await this.#identify(own, settings);
+    const init = { headers: { ...own, ...headers } };
     return fetchFrom(this.uri + path, { ...init, ...(signal && { signal }) });
   }
 
@@ -167,12 +169,17 @@ export class RestStore implements Store {
     const fetchFrom = await transportTo(this.uri, settings);
     let inDoubt = false;
     for (let attempt = 1; ; attempt++) {
+      // A function of the program's may call this very server, and would wait for its own turn.
       const headers = await this.#headers(call.route, workspace);
       let failure: Failure;
       let outcome: Answer | AttemptFailure;
       try {
+        const attempt = async () => {
+          // Made at the last moment: a token may end while its request waits for its turn.
+          await this.#identify(headers, settings);
+          return this.#attempt(call, pathAndQuery, settings, fetchFrom, headers, body);
+        };
         // Files are not the database's work, and may take long.
-        const attempt = () => this.#attempt(call, pathAndQuery, settings, fetchFrom, headers, body);
         const answer = await (call.upload === undefined
           ? turnsAt(this.uri).take(settings.maxConcurrentRequests, attempt)
           : attempt());
@@ -291,9 +298,12 @@ export class RestStore implements Store {
     if (workspace !== undefined && !route.includes("/mlflow/workspaces")) {
       headers["x-mlflow-workspace"] = workspace;
     }
-    const identity = await authorization(this.#connection, this.#credentials, this.settings);
-    if (identity !== undefined) headers.authorization = identity;
     return headers;
+  }
+
+  async #identify(headers: Record<string, string>, settings: ConnectionSettings): Promise<void> {
+    const identity = await authorization(this.#connection, this.#credentials, settings);
+    if (identity !== undefined) headers.authorization = identity;
   }
 }
 

@@ -8,6 +8,25 @@ const PLAIN: TransportSettings = {
   clientCertPath: undefined,
 };
 
+let underway = false;
+
+/**
+ * Is the global `fetch` being called by this client at this moment? Whoever has patched it can tell by that
+ * a request that has passed the interceptors from all others.
+ */
+export function isOwnRequest(): boolean {
+  return underway;
+}
+
+const fetchPlainly: typeof fetch = (input, init) => {
+  underway = true;
+  try {
+    return globalThis.fetch(input, init);
+  } finally {
+    underway = false;
+  }
+};
+
 /**
  * What fetches from `url`. Without settings nothing is known of whoever is there but the address: a
  * cloud that a server names has other certificates than the server.
@@ -29,7 +48,7 @@ export async function transportTo(
   try {
     const own = await openTransport?.(url, { insecureTls, serverCertPath, clientCertPath });
     // Looked up at each call, so that instrumentation of the global fetch sees this client too.
-    return own ?? ((input, init) => globalThis.fetch(input, init));
+    return own ?? fetchPlainly;
   } catch (error) {
     throw new MlflowError("INVALID_STATE", reasonOf(error), { cause: error });
   }

@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { parse } from "js-ini";
 import type { AsyncContext, FileAccess, FileStatus, Runtime } from "./capabilities.js";
+import { atExit } from "./exit.js";
 import { openTransport } from "./node-transport.js";
 
 const READ_AHEAD_BYTES = 256 * 1024;
@@ -122,7 +123,7 @@ export const nodeRuntime: Runtime = {
     process.on("beforeExit", () => void callback());
   },
   onExit(callback) {
-    process.on("exit", callback);
+    atExit(callback);
   },
   captureContext() {
     const resource = new AsyncResource("genops");

@@ -1,16 +1,18 @@
 // Keeps amounts doubles on the wire, where JavaScript's exporters would make integers of whole numbers.
-import type { Attributes } from "@opentelemetry/api";
 import { GENOPS } from "./semantics.js";
 
-/** The part of a finished span that is looked at. */
-export interface ExportedSpan {
+type Attributes = Readonly<Record<string, unknown>>;
+
+/** The part of a finished span, or of a log record, that is looked at. */
+export interface ExportedRecord {
   readonly attributes: Attributes;
-  readonly events: readonly { readonly name: string; readonly attributes?: Attributes }[];
+  /** Absent on a log record. */
+  readonly events?: readonly { readonly name: string; readonly attributes?: Attributes }[];
 }
 
-/** An OpenTelemetry span exporter, by what is used of it. */
+/** An OpenTelemetry exporter of spans or log records, by what is used of it. */
 export interface Exporting<S, R> {
-  export(spans: S[], done: (result: R) => void): void;
+  export(records: S[], done: (result: R) => void): void;
 }
 
 /** Attributes that GenOps defines as doubles and that we send. */
@@ -42,7 +44,7 @@ function needsFractions(attributes: Attributes | undefined): boolean {
 }
 
 function fractional(attributes: Attributes): Attributes {
-  const copy = { ...attributes };
+  const copy: Record<string, unknown> = { ...attributes };
   for (const name of DOUBLES) {
     const value = copy[name];
     if (!isWhole(value)) continue;
@@ -53,7 +55,7 @@ function fractional(attributes: Attributes): Attributes {
   return copy;
 }
 
-/** Its other members as they are; a span's own fields may be private. */
+/** Its other members as they are; a record's own fields may be private. */
 function overridden<T extends object>(original: T, replaced: Partial<T>): T {
   return new Proxy(original, {
     get(target, name) {
@@ -64,30 +66,33 @@ function overridden<T extends object>(original: T, replaced: Partial<T>): T {
   });
 }
 
-function spanWithDoubles<S extends ExportedSpan>(span: S): S {
-  const events = span.events.some((event) => needsFractions(event.attributes));
-  if (!events && !needsFractions(span.attributes)) return span;
-  const replaced: Partial<ExportedSpan> = {
-    attributes: fractional(span.attributes),
-    events: span.events.map((event) =>
-      event.attributes === undefined
-        ? event
-        : { ...event, attributes: fractional(event.attributes) },
-    ),
+function recordWithDoubles<S extends ExportedRecord>(record: S): S {
+  const { attributes, events } = record;
+  const inEvents = events?.some((event) => needsFractions(event.attributes)) === true;
+  if (!inEvents && !needsFractions(attributes)) return record;
+  const replaced: Partial<ExportedRecord> = {
+    attributes: fractional(attributes),
+    ...(events && {
+      events: events.map((event) =>
+        event.attributes === undefined
+          ? event
+          : { ...event, attributes: fractional(event.attributes) },
+      ),
+    }),
   };
-  return overridden(span, replaced as Partial<S>);
+  return overridden(record, replaced as Partial<S>);
 }
 
 /**
  * An exporter that sends the amounts of GenOps as doubles, whole ones too, as the specification wants them
- * (section 7.1): `new BatchSpanProcessor(withDoubles(new OTLPTraceExporter()))`. Spans of others pass as
- * they are.
+ * (section 7.1): `new BatchSpanProcessor(withDoubles(new OTLPTraceExporter()))`, and so an exporter of log records.
+ * What others record passes as it is.
  */
-export function withDoubles<S extends ExportedSpan, R, E extends Exporting<S, R>>(
+export function withDoubles<S extends ExportedRecord, R, E extends Exporting<S, R>>(
   exporter: E & Exporting<S, R>,
 ): E {
   const replaced: Exporting<S, R> = {
-    export: (spans, done) => exporter.export(spans.map(spanWithDoubles), done),
+    export: (records, done) => exporter.export(records.map(recordWithDoubles), done),
   };
   return overridden<Exporting<S, R>>(exporter, replaced) as E;
 }

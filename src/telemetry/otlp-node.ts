@@ -6,6 +6,7 @@ import type * as Resources from "@opentelemetry/resources";
 import type * as Sdk from "@opentelemetry/sdk-trace-base";
 import { withDoubles } from "./doubles.js";
 import type { ExportOptions, TelemetryExport, Warn } from "./export.js";
+import { startOtlpLogs } from "./otlp-logs-node.js";
 import { startOtlpMetrics } from "./otlp-metrics-node.js";
 
 export const PACKAGES = [
@@ -48,7 +49,7 @@ function protocolOf(value: string): string {
 /** Starts a tracer provider of our own, registered nowhere, that sends protobuf to the collector. */
 export function startOtlpExport(
   warn: Warn,
-  { batched }: ExportOptions = { batched: true },
+  { batched, logs }: ExportOptions = { batched: true, logs: false },
 ): TelemetryExport | undefined {
   if (!wanted() || hasProvider()) return undefined;
   const unusable = unusableEndpoint();
@@ -86,6 +87,7 @@ export function startOtlpExport(
     : new sdk.SimpleSpanProcessor(spanExporter);
   const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
   const meterProvider = startOtlpMetrics(resource, warn);
+  const loggerProvider = logs ? startOtlpLogs(resource, warn, batched) : undefined;
   const sent = async (what: string, provider: { forceFlush(): Promise<void> } | undefined) => {
     try {
       await provider?.forceFlush();
@@ -94,8 +96,12 @@ export function startOtlpExport(
     }
   };
   const flush = async () => {
-    await Promise.all([sent("spans", provider), sent("metrics", meterProvider)]);
+    await Promise.all([
+      sent("spans", provider),
+      sent("metrics", meterProvider),
+      sent("log records", loggerProvider),
+    ]);
   };
   process.once("beforeExit", () => void flush());
-  return { tracerProvider: provider, meterProvider, flush };
+  return { tracerProvider: provider, meterProvider, loggerProvider, flush };
 }

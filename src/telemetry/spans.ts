@@ -18,11 +18,12 @@ import {
   type GovernanceAttributes,
 } from "../governance/attribution.js";
 import { type Decision, decidingOf, type GovernanceAlert } from "../governance/decision.js";
+import type { EventLog } from "./event-log.js";
 import { type Thinning, thinned } from "./sampling-state.js";
 import { ADJUSTED_COUNT, ERROR_TYPE, EVENTS, GENOPS, SPEC_VERSION } from "./semantics.js";
 
-/** Name of the tracer, as OpenTelemetry's instrumentation scope. */
-const SCOPE = "genops";
+/** Name of the tracer and of the events' logger, as OpenTelemetry's instrumentation scope. */
+export const SCOPE = "genops";
 
 /** What is told of an operation that has settled, whenever it was. Amounts in atto-USD. */
 export interface OperationUnit {
@@ -135,32 +136,6 @@ function decided({ result, reasonCode, policy, reason, budget }: Decision): Attr
 
 const DECIDED_ALLOWED: Attributes = Object.freeze({ [GENOPS.policyResult]: "ALLOWED" });
 
-function tellDecisions(span: Span, decisions: readonly Decision[], atMs: number): void {
-  for (const decision of decisions) {
-    span.addEvent(
-      EVENTS.policyEvaluated,
-      decision.result === "ALLOWED"
-        ? DECIDED_ALLOWED
-        : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(atMs) },
-      atMs,
-    );
-  }
-}
-
-function tellAlerts(span: Span, alerts: readonly GovernanceAlert[], atMs: number): void {
-  for (const { budget, unit, period, share, spent, limit } of alerts) {
-    const told = {
-      [GENOPS.budgetName]: budget,
-      [GENOPS.budgetPeriod]: period,
-      [GENOPS.budgetUnit]: unit,
-      [GENOPS.budgetConsumed]: Number(spent),
-      [GENOPS.budgetAllocated]: Number(limit),
-      [GENOPS.budgetShare]: share,
-    };
-    span.addEvent(EVENTS.budgetAlert, told, atMs);
-  }
-}
-
 function declared(
   name: string,
   type: string,
@@ -217,17 +192,51 @@ function below(parent: Span | undefined): Context {
 export class SpanEmitter {
   readonly #provider: Pick<TracerProvider, "getTracer">;
   readonly #version: string;
+  /** Takes the events in place of their spans. */
+  readonly #log: EventLog | undefined;
   #tracer: Tracer | undefined;
 
-  constructor(provider: TracerProvider | undefined, version: string) {
+  constructor(provider: TracerProvider | undefined, version: string, log?: EventLog) {
     this.#provider = provider ?? trace;
     this.#version = version;
+    this.#log = log;
   }
 
   /** Asked for when the first span is made, where a failing provider is contained. */
   #start(name: string, options: SpanOptions, parent: Context): Span {
     this.#tracer ??= this.#provider.getTracer(SCOPE, this.#version);
-    return this.#tracer.startSpan(name, options, parent);
+    const span = this.#tracer.startSpan(name, options, parent);
+    if (this.#log !== undefined) this.#log.opened(span, options.attributes ?? {});
+    return span;
+  }
+
+  #tell(span: Span, event: string, attributes: Attributes, atMs: number): void {
+    if (this.#log === undefined) span.addEvent(event, attributes, atMs);
+    else this.#log.add(span, event, attributes, atMs);
+  }
+
+  #tellDecisions(span: Span, decisions: readonly Decision[], atMs: number): void {
+    for (const decision of decisions) {
+      const told =
+        decision.result === "ALLOWED"
+          ? DECIDED_ALLOWED
+          : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(atMs) };
+      this.#tell(span, EVENTS.policyEvaluated, told, atMs);
+    }
+  }
+
+  #tellAlerts(span: Span, alerts: readonly GovernanceAlert[], atMs: number): void {
+    for (const { budget, unit, period, share, spent, limit } of alerts) {
+      const told = {
+        [GENOPS.budgetName]: budget,
+        [GENOPS.budgetPeriod]: period,
+        [GENOPS.budgetUnit]: unit,
+        [GENOPS.budgetConsumed]: Number(spent),
+        [GENOPS.budgetAllocated]: Number(limit),
+        [GENOPS.budgetShare]: share,
+      };
+      this.#tell(span, EVENTS.budgetAlert, told, atMs);
+    }
   }
 
   /** A run is always a governed unit: its span opens with the first two phases told. */
@@ -244,9 +253,9 @@ export class SpanEmitter {
       },
       below(unit.parentSpan),
     );
-    tellDecisions(span, unit.decisions, unit.startMs);
-    span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.startMs);
-    tellAlerts(span, unit.alerts, unit.startMs);
+    this.#tellDecisions(span, unit.decisions, unit.startMs);
+    this.#tell(span, EVENTS.reservation, reservation(unit.reserved), unit.startMs);
+    this.#tellAlerts(span, unit.alerts, unit.startMs);
     return span;
   }
 
@@ -258,7 +267,7 @@ export class SpanEmitter {
       [GENOPS.runCost]: attoToUsd(end.own),
       [GENOPS.runCostInclusive]: attoToUsd(end.inclusive),
     });
-    span.addEvent(EVENTS.reconciliation, reconciliation(end.reserved, end.actual), end.endMs);
+    this.#tell(span, EVENTS.reconciliation, reconciliation(end.reserved, end.actual), end.endMs);
     if (end.failed) fail(span, end.error);
     span.end(end.endMs);
   }
@@ -296,10 +305,10 @@ export class SpanEmitter {
     );
     span.setAttribute(ADJUSTED_COUNT, thinning?.weight ?? 1);
     if (phases !== undefined) {
-      tellDecisions(span, phases.decisions, startMs);
-      span.addEvent(EVENTS.reservation, phases.reservation, startMs);
-      span.addEvent(EVENTS.reconciliation, phases.reconciliation, endMs);
-      tellAlerts(span, alerts, endMs);
+      this.#tellDecisions(span, phases.decisions, startMs);
+      this.#tell(span, EVENTS.reservation, phases.reservation, startMs);
+      this.#tell(span, EVENTS.reconciliation, phases.reconciliation, endMs);
+      this.#tellAlerts(span, alerts, endMs);
     }
     if (error !== undefined) fail(span, error);
     span.end(endMs);
@@ -314,9 +323,9 @@ export class SpanEmitter {
       ...unit.mlflow,
     };
     const span = this.#start(name, { startTime: unit.atMs, attributes }, below(unit.runSpan));
-    tellDecisions(span, unit.decisions, unit.atMs);
+    this.#tellDecisions(span, unit.decisions, unit.atMs);
     if (unit.reserved !== undefined) {
-      span.addEvent(EVENTS.reservation, reservation(unit.reserved), unit.atMs);
+      this.#tell(span, EVENTS.reservation, reservation(unit.reserved), unit.atMs);
     }
     span.setAttribute(ERROR_TYPE, errorType(unit.error));
     span.setStatus({ code: SpanStatusCode.ERROR, message: unit.error.message });

@@ -1,36 +1,17 @@
 // The bench itself: every promise is really judged, and wrong use is told by name.
-import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
-interface Budget {
-  readonly name: string;
-  readonly measure: string;
-  readonly against?: string;
-  readonly atLeast?: number;
-  readonly atMost?: number;
-  readonly because: string;
-}
-
-interface Budgets {
-  readonly ratios: readonly Budget[];
-  readonly sizes: readonly Budget[];
-}
-
-interface Judged extends Budget {
-  readonly value: number;
-  readonly broken: boolean;
-}
-
-interface Result {
-  readonly attempts: number;
-  readonly ratios: readonly Judged[];
-  readonly sizes: readonly Judged[];
-  readonly disagreements: readonly string[];
-}
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  BENCH,
+  type Budget,
+  type Budgets,
+  benchIn,
+  budgetFile,
+  type Ended,
+  promisedBudgets,
+  type Result,
+} from "./bench.js";
 
 interface Contender {
   readonly name: string;
@@ -54,34 +35,16 @@ interface Rooms {
   isBroken(budget: Partial<Budget>, low: number, high: number): boolean;
 }
 
-const BENCH = join(import.meta.dirname, "../../bench");
 /** A budget that only lacks its bound. */
 const sound = { name: "maps", measure: "six-maps", against: "record", because: "Example." };
 /** Too few to mean anything, enough to be judged. */
 const QUICK = ["--rounds", "2"];
 
-let folder: string;
 let promised: Budgets;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "genops-bench-"));
-  promised = JSON.parse(await readFile(join(BENCH, "budgets.json"), "utf8"));
+  promised = await promisedBudgets();
 });
-afterAll(() => rm(folder, { recursive: true }));
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function benchIn(room: string, ...options: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [join(room, "run.mjs"), ...options], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
 
 function bench(...options: string[]): Promise<Ended> {
   return benchIn(BENCH, ...options);
@@ -90,12 +53,6 @@ function bench(...options: string[]): Promise<Ended> {
 async function room<Name extends keyof Rooms>(file: string, name: Name): Promise<Rooms[Name]> {
   const module: Rooms = await import(pathToFileURL(join(BENCH, file)).href);
   return module[name];
-}
-
-async function budgetFile(name: string, budgets: unknown): Promise<string> {
-  const file = join(folder, `${name}.json`);
-  await writeFile(file, typeof budgets === "string" ? budgets : JSON.stringify(budgets));
-  return file;
 }
 
 /** The promised budgets with every bound replaced. */
@@ -242,62 +199,6 @@ describe("wrong use ends with 2", () => {
     expect(code).toBe(0);
     for (const option of ["--check", "--only", "--budgets", "--rounds", "--json", "--help"]) {
       expect(stdout).toContain(option);
-    }
-  });
-});
-
-/** A copy of the bench and of what it measures, its engine changed. Answers its folder. */
-async function copied(name: string, change: (engine: string) => string): Promise<string> {
-  // Within the tree, where packages are found from, and in a folder that git does not see.
-  const root = join(BENCH, "..");
-  const copy = join(root, "build", `bench-${name}-${process.pid}`);
-  await mkdir(join(copy, "dist"), { recursive: true });
-  await cp(BENCH, join(copy, "bench"), { recursive: true });
-  for (const part of ["engine", "portable", "engine.wasm"]) {
-    await cp(join(root, "dist", part), join(copy, "dist", part), { recursive: true });
-  }
-  const file = join(copy, "dist", "engine", "index.js");
-  await writeFile(file, change(await readFile(file, "utf8")));
-  return copy;
-}
-
-describe("a build whose record is slower", () => {
-  /** Three of ten calls do the same work once more, on a node aside and with an operation that is free. */
-  const slower = (engine: string) => {
-    const call = /flags = this\.#exports\.record\(/;
-    expect(engine).toMatch(call);
-    return engine.replace(
-      call,
-      `if ((this.turn = ((this.turn ?? 0) + 3) % 10) < 3) {
-         this.aside ??= this.openScope({});
-         this.free ??= this.operation("get_run");
-         this.#exports.record(this.aside, this.free, 0, 0, 1);
-       }
-       $&`,
-    );
-  };
-
-  it.each([
-    ["by 30 % is caught", "slow", slower, true],
-    ["by nothing is not", "same", (engine: string) => engine, false],
-  ])("%s", async (_what, name, change, caught) => {
-    const copy = await copied(name, change);
-    try {
-      // Beside other suites all times stray; the identical build is given half of what has to be seen.
-      const own = promised.ratios.filter((budget) => budget.name === "typed-doubles");
-      const bound = (budget: Budget) => (budget.atMost as number) * (caught ? 1 : 1.1);
-      const loose = own.map((budget) => ({ ...budget, atMost: bound(budget) }));
-      const file = await budgetFile(name, { ratios: loose, sizes: [] });
-      const { code, stdout } = await benchIn(
-        join(copy, "bench"),
-        ...["--check", "--json", "--budgets", file, "--rounds", "60"],
-      );
-      const result: Result = JSON.parse(stdout);
-      expect(result.disagreements).toEqual([]);
-      expect(result.ratios.map(({ broken }) => broken)).toEqual([caught]);
-      expect(code).toBe(caught ? 1 : 0);
-    } finally {
-      await rm(copy, { recursive: true, force: true });
     }
   });
 });

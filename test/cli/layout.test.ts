@@ -2,15 +2,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  bar,
-  padLeft,
-  padRight,
-  shorten,
-  textWidth,
-  treeRows,
-  wrap,
-} from "../../src/cli/layout.js";
-import {
   attoOf,
   fewestDecimals,
   formatBytes,
@@ -18,8 +9,17 @@ import {
   formatExactUsd,
   formatShare,
   formatUsd,
-} from "../../src/cli/money.js";
-import { ProgressLine, paintFor, stripAnsi, wantsColour } from "../../src/cli/terminal.js";
+} from "../../src/costs/usd-text.js";
+import {
+  bar,
+  padLeft,
+  padRight,
+  shorten,
+  textWidth,
+  treeRows,
+  wrap,
+} from "../../src/terminal/layout.js";
+import { ProgressLine, paintFor, stripAnsi, wantsColour } from "../../src/terminal/terminal.js";
 
 const amounts = fc.bigInt({ min: 0n, max: 10n ** 24n });
 

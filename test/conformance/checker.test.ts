@@ -138,6 +138,30 @@ describe("a good trace", () => {
     }
   });
 
+  it("is judged by its log records as by its events: their names, amounts, and what was dropped", () => {
+    const broken: [number, (log: Json & { attributes: Attribute[] }) => void][] = [
+      [12, (log) => Object.assign(log, { traceId: "", spanId: "" })],
+      [12, (log) => Object.assign(log, { eventName: "genops.budget_reconciliation" })],
+      [35, (log) => set(log, { key: "genops.accounting.unit", value: { intValue: "1" } })],
+      [9, (log) => Object.assign(log, { droppedAttributesCount: 1 })],
+    ];
+    for (const [item, change] of broken) {
+      const trace = goodTrace();
+      const { answer } = trace.spans;
+      const { name: eventName, ...event } = eventOf(answer, "budget.reconciliation");
+      dropEvent(answer, "budget.reconciliation");
+      const { traceId, spanId } = answer;
+      const log = { ...event, eventName, traceId, spanId };
+      trace.logs.push(log);
+      expect(checkConformance(payloads(trace)).level).toBe("full");
+      change(log);
+      expect(failed(checkConformance(payloads(trace))), String(item)).toContain(item);
+      if (eventName !== log.eventName) {
+        expect(failed(checkConformance(payloads(trace)))).toContain(44);
+      }
+    }
+  });
+
   it("may decide anew after a rate limit, and by several policies", () => {
     const trace = goodTrace();
     const { answer } = trace.spans;

@@ -36,7 +36,10 @@ async function received(options: AdapterOptions) {
   const collector = await startCollector(program as string);
   vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint);
   const warnings: string[] = [];
-  const telemetry = startOtlpExport((message) => warnings.push(message));
+  const telemetry = startOtlpExport((message) => warnings.push(message), {
+    batched: true,
+    logs: options.eventRecords === "logs",
+  });
   const adapter = new GenOpsMlflowAdapter(
     {
       team: "ml-platform",
@@ -64,6 +67,7 @@ describe.runIf(program !== undefined)("what our adapter sends to a Collector", (
     ["every operation", {}],
     ["a sample of them", { samplingRate: 0.3 }],
     ["runs alone", { samplingRate: 0 }],
+    ["its events as log records", { eventRecords: "logs", pricing: { trackingApiCall: 1 } }],
     ["whole dollars", { pricing: { trackingApiCall: 1, registryOperation: "2" } }],
   ] as [string, AdapterOptions][])("is fully conformant: %s", async (_, options) => {
     const report = await received(options);
@@ -71,5 +75,9 @@ describe.runIf(program !== undefined)("what our adapter sends to a Collector", (
     expect(failed, JSON.stringify(failed, null, 1)).toEqual([]);
     expect(report.level).toBe("full");
     expect(report.counts.units).toBeGreaterThanOrEqual(3);
+    if (options.eventRecords === "logs") {
+      // Decision, reservation and reconciliation of each.
+      expect(report.counts.logRecords).toBeGreaterThanOrEqual(report.counts.units * 3);
+    } else expect(report.counts.logRecords).toBe(0);
   });
 });

@@ -107,6 +107,22 @@ describe("a cost context", () => {
     expect(summary.runCount).toBe(2);
   });
 
+  it("spends one budget in all contexts of a process that no adapter governs", async () => {
+    const trackingUri = join(await temporaryFolder(), "mlruns");
+    const limit = {
+      name: uniqueName("shared"),
+      limit: "0.00025",
+      period: "total",
+      action: "block",
+    };
+    vi.stubEnv("GENOPS_BUDGETS", JSON.stringify([limit]));
+    const client = new mlflow.MlflowClient({ trackingUri });
+    const work = () => client.createRun("0");
+    await createMlflowCostContext("first", work);
+    await createMlflowCostContext("second", work);
+    await expect(createMlflowCostContext("third", work)).rejects.toThrow(limit.name);
+  });
+
   it("adds up what several adapters booked at prices of their own", async () => {
     const folder = await temporaryFolder();
     const open = (team: string, trackingApiCall: string) =>

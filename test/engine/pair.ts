@@ -55,25 +55,34 @@ export function makePair(options: EngineOptions = {}): Pair {
   return { engine, twin, meters };
 }
 
+/** Frames of a stack that are kept: of refusals nobody reads them, and a walk has millions. */
+const FRAMES = 2;
+
 /** Runs one call on both; both must answer, or both refuse with the same code. */
 export function both<T, E>(onTwin: () => T, onEngine: () => E): { twin: T; engine: E } | undefined {
   let twin: T | undefined;
   let expected: string | undefined;
-  try {
-    twin = onTwin();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    expected = error.code;
-  }
   let engine: E | undefined;
   let code: string | undefined;
   let message = "";
+  const usual = Error.stackTraceLimit;
+  Error.stackTraceLimit = FRAMES;
   try {
-    engine = onEngine();
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    code = error.code;
-    message = `: ${error.message}`;
+    try {
+      twin = onTwin();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      expected = error.code;
+    }
+    try {
+      engine = onEngine();
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      code = error.code;
+      message = `: ${error.message}`;
+    }
+  } finally {
+    Error.stackTraceLimit = usual;
   }
   if (code !== expected) {
     throw new Error(`the engine answered ${code}, the twin ${expected}${message}`);

@@ -377,6 +377,67 @@ describe("a service principal of databricks", () => {
     expect(error.code).toBe("INVALID_RESPONSE");
     expect(odd.seen()).toEqual([]);
   });
+
+  it("gives up a token endpoint as any other: silent, elsewhere, or never there", async () => {
+    const silent = await aWorkspace(() => "hang");
+    const hasty = new mlflow.MlflowClient({ trackingUri: "databricks", timeoutSeconds: 0.1 });
+    const late = await failureOf(() => hasty.getRun(RUN_ID));
+    expect(late.code).toBe("TIMEOUT");
+    expect(late.message).toContain("/oidc/v1/token did not answer within 0.1 s");
+    expect(silent.asked()).toBe(1);
+    const moved = await aWorkspace(() => ({ status: 302, headers: { location: "/login" } }));
+    const sent = await failureOf(() => moved.client.getRun(RUN_ID));
+    expect(sent.code).toBe("INVALID_RESPONSE");
+    expect(sent.message).toContain("DATABRICKS_HOST");
+    expect(moved.asked()).toBe(1);
+    const server = createServer();
+    const port = await listening(server);
+    await new Promise((resolve) => server.close(resolve));
+    vi.stubEnv("DATABRICKS_HOST", `http://127.0.0.1:${port}`);
+    const fetched = vi.spyOn(globalThis, "fetch");
+    const nobody = new mlflow.MlflowClient({ trackingUri: "databricks" });
+    const error = await failureOf(() => nobody.getRun(RUN_ID));
+    const times = fetched.mock.calls.length;
+    fetched.mockRestore();
+    expect(error.code).toBe("SERVER_UNREACHABLE");
+    expect(error.message).toContain("ECONNREFUSED");
+    expect(times).toBe(3);
+  });
+
+  it("waits by the token endpoint's own clock", async () => {
+    const date = "Fri, 01 Jan 2100 00:00:00 GMT";
+    const { client, seen } = await aWorkspace((nth) =>
+      nth === 1 ? { status: 503, headers: { date, "retry-after": date } } : undefined,
+    );
+    await client.getRun(RUN_ID);
+    expect(seen()).toEqual(["Bearer token-2"]);
+  });
+
+  it("has a token that is valid when its turn comes, however long that took", async () => {
+    const { seen } = await aWorkspace();
+    const client = new mlflow.MlflowClient({ trackingUri: "databricks", maxConcurrentRequests: 1 });
+    await client.getRun(RUN_ID);
+    const real = globalThis.fetch;
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    vi.stubGlobal("fetch", async (...request: Parameters<typeof fetch>) => {
+      await held;
+      return real(...request);
+    });
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+    });
+    const first = client.getRun(RUN_ID);
+    const second = client.getRun(RUN_ID);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const later = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 3_541_000);
+    release();
+    await Promise.all([first, second]);
+    later.mockRestore();
+    expect(seen()).toEqual(["Bearer token-1", "Bearer token-1", "Bearer token-2"]);
+  });
 });
 
 function answer(_request: IncomingMessage, response: ServerResponse): void {

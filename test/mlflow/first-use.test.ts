@@ -106,28 +106,34 @@ describe("a slip is told by its name", () => {
 
 describe("many calls at once", () => {
   it.each([
-    [undefined, 10],
-    [3, 3],
-  ])("take turns: with maxConcurrentRequests %s, %d at a time", async (given, most) => {
-    let underway = 0;
-    let atOnce = 0;
-    vi.stubGlobal("fetch", async () => {
-      atOnce = Math.max(atOnce, ++underway);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      underway--;
-      return new Response('{"run":{"info":{"run_id":"abc","experiment_id":"7"},"data":{}}}');
-    });
-    try {
-      const client = new mlflow.MlflowClient({
-        trackingUri: `http://127.0.0.1:1/${most}`,
-        maxConcurrentRequests: given,
+    [undefined, undefined, 10],
+    [3, undefined, 3],
+    [undefined, "4", 4],
+    [2, "4", 2],
+  ])(
+    "take turns: with maxConcurrentRequests %s, MLFLOW_HTTP_POOL_MAXSIZE %s, %d at a time",
+    async (given, variable, most) => {
+      vi.stubEnv("MLFLOW_HTTP_POOL_MAXSIZE", variable);
+      let underway = 0;
+      let atOnce = 0;
+      vi.stubGlobal("fetch", async () => {
+        atOnce = Math.max(atOnce, ++underway);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        underway--;
+        return new Response('{"run":{"info":{"run_id":"abc","experiment_id":"7"},"data":{}}}');
       });
-      await Promise.all(Array.from({ length: 50 }, () => client.getRun("abc")));
-    } finally {
-      vi.unstubAllGlobals();
-    }
-    expect(atOnce).toBe(most);
-  });
+      try {
+        const client = new mlflow.MlflowClient({
+          trackingUri: `http://127.0.0.1:1/${most}`,
+          maxConcurrentRequests: given,
+        });
+        await Promise.all(Array.from({ length: 50 }, () => client.getRun("abc")));
+      } finally {
+        vi.unstubAllGlobals();
+      }
+      expect(atOnce).toBe(most);
+    },
+  );
 
   it("give their turns back when they fail", async () => {
     const server = await faultyServer(({ attempt }) =>

@@ -69,6 +69,29 @@ describe("asyncExport", () => {
     expect(paths).toContain("/v1/metrics");
   });
 
+  it("sends events as log records beside the spans, when they are asked for", async () => {
+    const { paths } = await receiver();
+    const { told, logger } = recorder();
+    const made = install({ asyncExport: false, eventRecords: "logs", logger });
+    await aRun(1);
+    await made.flush();
+    // A decision, a reservation and a reconciliation of the run and of its call.
+    expect(paths.filter((path) => path === "/v1/logs")).toHaveLength(6);
+    expect(told.filter((text) => text.startsWith("warn"))).toEqual([]);
+  });
+
+  it("sends no log records where the environment wants none, and tells the events on spans", async () => {
+    const { spans, paths } = await receiver();
+    vi.stubEnv("OTEL_LOGS_EXPORTER", "none");
+    const { told, logger } = recorder();
+    const made = install({ asyncExport: false, eventRecords: "logs", logger });
+    await aRun(1);
+    await made.flush();
+    expect(spans()).toBe(2);
+    expect(paths).not.toContain("/v1/logs");
+    expect(told.join()).toContain("no logger provider is registered, so events are told on spans");
+  });
+
   it("false does not wait for somebody to flush", async () => {
     const { spans } = await receiver();
     install({ asyncExport: false });
@@ -150,18 +173,23 @@ describe("debug logging", () => {
   it.each([
     ["team", { team: undefined, project: "p" }],
     ["project", { team: "t", project: undefined }],
-  ])("warns when there is no %s, as a cost context without an adapter does", async (_, owner) => {
-    const { told, logger } = recorder();
-    install({ ...owner, logger });
-    expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
-    adapter?.uninstrumentFramework();
-    const silent = () => {};
-    const all = { ...logger, error: silent, info: silent, verbose: silent };
-    diag.setLogger(all, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-    told.length = 0;
-    await createMlflowCostContext("alone", () => aRun(1));
-    expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
-  });
+  ])(
+    "warns when there is no %s, as a cost context without an adapter does",
+    async (missing, owner) => {
+      // Contexts of one configuration share a ledger, which warns once.
+      vi.stubEnv("GENOPS_COST_CENTER", missing);
+      const { told, logger } = recorder();
+      install({ ...owner, logger });
+      expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
+      adapter?.uninstrumentFramework();
+      const silent = () => {};
+      const all = { ...logger, error: silent, info: silent, verbose: silent };
+      diag.setLogger(all, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+      told.length = 0;
+      await createMlflowCostContext("alone", () => aRun(1));
+      expect(told.filter((line) => WARNING.test(line))).toHaveLength(1);
+    },
+  );
 
   it("that throws is contained", async () => {
     const logger = {

@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import type { ArtifactInfo } from "../../mlflow/entities.js";
 import * as mlflow from "../../mlflow/node.js";
+import { padLeft } from "../../terminal/layout.js";
 import { Interrupted, UsageError } from "../failure.js";
-import { padLeft } from "../layout.js";
 import { TransferLine } from "./transfer-line.js";
 
 interface PlaceOptions {

@@ -1,7 +1,7 @@
 // The progress of a transfer: a bar on a terminal, and the counts for whoever asks at its end.
 import type { TransferProgress } from "../../mlflow/artifact-stores/artifact-store.js";
-import { bar, shorten, textWidth } from "../layout.js";
-import { ProgressLine, paintFor, type TerminalStream, widthOf } from "../terminal.js";
+import { bar, shorten, textWidth } from "../../terminal/layout.js";
+import { ProgressLine, paintFor, type TerminalStream, widthOf } from "../../terminal/terminal.js";
 
 const CELLS = 20;
 /** Milliseconds; a terminal shows no more pictures than this that anybody sees. */

@@ -1,12 +1,12 @@
 // `genops audit`: checks the chain of an audit trail, and shows what it says.
 import { Command, InvalidArgumentError } from "commander";
+import { formatCount } from "../../costs/usd-text.js";
 import type { AuditDecision } from "../../telemetry/audit/record.js";
 import { type AuditBreak, readAuditFile, verifyAuditFiles } from "../../telemetry/audit/verify.js";
+import { padLeft, padRight, shorten } from "../../terminal/layout.js";
+import { type Paint, paintFor } from "../../terminal/terminal.js";
 import { CheckFailed, UsageError } from "../failure.js";
 import { fileProblem } from "../files.js";
-import { padLeft, padRight, shorten } from "../layout.js";
-import { formatCount } from "../money.js";
-import { type Paint, paintFor } from "../terminal.js";
 
 interface VerifyOptions {
   readonly head?: string;

@@ -10,9 +10,9 @@ import {
   TelemetryTextError,
 } from "../../conformance/index.js";
 import { nearestName } from "../../nearest-name.js";
+import { paintFor, widthOf } from "../../terminal/terminal.js";
 import { CheckFailed, UsageError } from "../failure.js";
 import { fileProblem } from "../files.js";
-import { paintFor, widthOf } from "../terminal.js";
 import { checklistLines, reportLines } from "./report.js";
 
 const LEVELS = ["full", "partial"] as const;

@@ -7,9 +7,9 @@ import {
   type ItemResult,
   type ItemStatus,
 } from "../../conformance/index.js";
-import { padLeft, padRight, shorten, wrap } from "../layout.js";
-import { formatCount } from "../money.js";
-import type { Paint } from "../terminal.js";
+import { formatCount } from "../../costs/usd-text.js";
+import { padLeft, padRight, shorten, wrap } from "../../terminal/layout.js";
+import type { Paint } from "../../terminal/terminal.js";
 
 interface Layout {
   readonly paint: Paint;

@@ -1,6 +1,6 @@
 // The exact account of one search, from a cost summary, with proof that every part adds up.
 import type { ExactCostRecord, MlflowCostSummary, RunCost } from "../../costs/summary.js";
-import { attoOf } from "../money.js";
+import { attoOf } from "../../costs/usd-text.js";
 
 /** One part of the total, in atto-USD. */
 export interface Part {

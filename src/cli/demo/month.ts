@@ -1,8 +1,8 @@
 // What the search would cost if it ran once an hour for a month, exactly and by a stated assumption.
 
 import type { MlflowCostSummary } from "../../costs/summary.js";
+import { attoOf } from "../../costs/usd-text.js";
 import { attoToUsd, UNATTRIBUTED } from "../../engine/index.js";
-import { attoOf } from "../money.js";
 
 /** A month here is 30 days of 24 hours, as in the storage prices (USD per GiB-month of 30 days). */
 export const DAYS_PER_MONTH = 30n;

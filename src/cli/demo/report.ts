@@ -1,7 +1,5 @@
 // The demo's result for people: who paid for what, in columns that add up as they are printed.
 import type { MlflowCostSummary } from "../../costs/summary.js";
-import { UNATTRIBUTED } from "../../engine/index.js";
-import { bar, padLeft, padRight, shorten, textWidth, treeRows, wrap } from "../layout.js";
 import {
   attoOf,
   fewestDecimals,
@@ -10,8 +8,18 @@ import {
   formatExactUsd,
   formatShare,
   formatUsd,
-} from "../money.js";
-import type { Paint } from "../terminal.js";
+} from "../../costs/usd-text.js";
+import { UNATTRIBUTED } from "../../engine/index.js";
+import {
+  bar,
+  padLeft,
+  padRight,
+  shorten,
+  textWidth,
+  treeRows,
+  wrap,
+} from "../../terminal/layout.js";
+import type { Paint } from "../../terminal/terminal.js";
 import {
   type Account,
   type AccountDimension,

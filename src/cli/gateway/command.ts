@@ -117,7 +117,7 @@ async function reload(gateway: Gateway, configure: () => Configured): Promise<vo
 }
 
 async function runGateway(flags: Flags): Promise<void> {
-  const telemetry = flags.check ? undefined : startTelemetry(warn, { batched: true });
+  const telemetry = flags.check ? undefined : startTelemetry(warn, { batched: true, logs: false });
   const configure = () => configured(flags, telemetry);
   const first = configure();
   const { options, configuration } = first;

@@ -2,10 +2,10 @@
 import { Command, InvalidArgumentError } from "commander";
 import { ConfigurationError } from "../../governance/errors.js";
 import { validateSetup } from "../../node.js";
+import { TITLES, validationLines } from "../../providers/mlflow/validation/report.js";
 import { countOf } from "../../providers/mlflow/validation/result.js";
+import { ProgressLine, paintFor, widthOf } from "../../terminal/terminal.js";
 import { CheckFailed, UsageError } from "../failure.js";
-import { ProgressLine, paintFor, widthOf } from "../terminal.js";
-import { TITLES, validationLines } from "./report.js";
 
 interface ValidateOptions {
   readonly trackingUri?: string;

@@ -51,6 +51,15 @@ function judgePhases(judgement: Judgement, unit: Unit): void {
         "raise the SDK's span limits (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_SPAN_EVENT_COUNT_LIMIT)",
     });
   }
+  for (const { name, dropped } of unit.logs) {
+    if (dropped === 0 || !name.startsWith("genops.")) continue;
+    judgement.blame(9, unit, {
+      path: `${eventPath(name)}.droppedAttributesCount`,
+      found: `${dropped} dropped`,
+      expected: "0",
+      remedy: "raise the SDK's limit for log records (OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT)",
+    });
+  }
   if (unit.span.end === undefined) {
     judgement.blame(9, unit, {
       path: "endTimeUnixNano",

@@ -92,7 +92,7 @@ export function judgeVocabulary(
     judgement.applies(7, 44);
     const blame: Blame = (item, told) => judgement.blame(item, unit, told);
     for (const [attributes, event] of attributeLists(unit)) judgeNames(attributes, event, blame);
-    for (const { name } of unit.span.events) {
+    for (const { name } of [...unit.span.events, ...unit.logs]) {
       judgeName(name, () => eventPath(name), true, blame);
     }
     judgeOptionalEvents(unit, blame);

@@ -1,6 +1,12 @@
 // The operator's page: one HTML text, script and style inside, both named by hash in its content security policy.
 import { createHash } from "node:crypto";
-import { attoOf, formatCount, formatExactUsd, formatShare, formatUsd } from "../../cli/money.js";
+import {
+  attoOf,
+  formatCount,
+  formatExactUsd,
+  formatShare,
+  formatUsd,
+} from "../../costs/usd-text.js";
 import type { BudgetStatus } from "../../governance/limits.js";
 import { VERSION } from "../../version.js";
 import { Html, html } from "./html.js";

@@ -5,17 +5,20 @@ import { isOutdated } from "./accumulator.js";
 import {
   type JournalAmount,
   type JournalOwner,
+  type JournalReset,
   type ParsedJournal,
   parseJournal,
   printRecord,
 } from "./format.js";
-import type { JournalSystem } from "./system.js";
+import { FRESH, type JournalSystem } from "./system.js";
 
 const EXTENSION = ".journal";
 const FOLDED = `folded${EXTENSION}`;
 /** Whoever holds the folder longer has died, or stands still; what takes this long is done in milliseconds. */
 const LONGEST_LOCK_MS = 10_000;
 const LOCK_PAUSE_MS = 2;
+/** Resets by hand that are remembered. */
+const RESETS_MAX = 100;
 
 /** What was spent of one accumulator in one period, by some or all. */
 export interface Usage {
@@ -26,10 +29,10 @@ export interface Usage {
   readonly ahead: bigint;
 }
 
-export const NO_USAGE: Usage = { spent: 0n, uncertain: 0n, ahead: 0n };
+const NO_USAGE: Usage = { spent: 0n, uncertain: 0n, ahead: 0n };
 
 /** One owner's file. */
-export interface OwnerFile {
+interface OwnerFile {
   /** Name in the folder, without its extension. */
   readonly name: string;
   readonly owner: JournalOwner | undefined;
@@ -45,6 +48,7 @@ export interface FolderContent {
   readonly folded: {
     readonly files: readonly string[];
     readonly amounts: readonly JournalAmount[];
+    readonly resets: readonly JournalReset[];
     readonly damaged: number;
   };
   readonly owners: readonly OwnerFile[];
@@ -154,7 +158,8 @@ export class LedgerFolder {
       owners.push(this.#ownerFile(name, journal, nowMs));
     }
     const damaged = parsed.damaged + (parsed.tornBytes > 0 ? 1 : 0);
-    return { folded: { files, amounts: lastAmounts(parsed), damaged }, owners, isNewer };
+    const resets = (record?.kind === "folded" ? record.resets : undefined) ?? [];
+    return { folded: { files, amounts: lastAmounts(parsed), resets, damaged }, owners, isNewer };
   }
 
   #ownerFile(name: string, journal: ParsedJournal, nowMs: number): OwnerFile {
@@ -174,28 +179,50 @@ export class LedgerFolder {
 
   /**
    * Adds what those who are gone spent to one file, and removes theirs, so that each counts once whenever this is cut
-   * off. Drops what is of periods long over. To be called with the lock held.
+   * off. Drops what is of periods long over, and what is to be reset. To be called with the lock held; answers false, and
+   * has done nothing, when it is not held any more.
    */
-  fold(content: FolderContent, lock: FileLock, nowMs: number): void {
+  fold(content: FolderContent, lock: FileLock, nowMs: number, reset?: JournalReset): boolean {
     const over = content.owners.filter(({ isOver }) => isOver);
     const { folded } = content;
     const there = new Set(this.#system.list(this.path));
     const left = folded.files.filter((name) => there.has(name + EXTENSION));
-    const isCurrent = ({ of, period }: JournalAmount) => !isOutdated(of, period, nowMs);
+    const isCurrent = ({ of, period }: JournalAmount) =>
+      !isOutdated(of, period, nowMs) && !(of === reset?.of && period === reset.period);
     const kept = folded.amounts.filter(isCurrent);
-    if (over.length > 0 || kept.length < folded.amounts.length) {
+    if (over.length > 0 || kept.length < folded.amounts.length || reset !== undefined) {
       const amounts = sum([kept, ...over.map((file) => file.amounts.filter(isCurrent))]);
       const files = [...left, ...over.map(({ name }) => name)];
-      if (!lock.isHeld()) return;
+      const resets = [...folded.resets, ...(reset === undefined ? [] : [reset])];
+      if (!lock.isHeld()) return false;
       if (folded.damaged > 0) this.#keepDamaged(this.#foldedPath);
       for (const { name, damaged } of over) if (damaged > 0) this.#keepDamaged(this.fileOf(name));
       // Twice: it is all that tells of them.
-      const record = printRecord({ kind: "folded", time: nowMs, files, amounts });
+      const record = printRecord({
+        kind: "folded",
+        time: nowMs,
+        files,
+        amounts,
+        resets: resets.slice(-RESETS_MAX),
+      });
       this.#system.replace(this.#foldedPath, Buffer.concat([record, record]));
       this.#system.syncFolder(this.path);
     }
     for (const name of [...left, ...over.map((file) => file.name)]) {
       this.#system.remove(this.fileOf(name));
+    }
+    this.#removeFresh(nowMs);
+    return true;
+  }
+
+  /** What somebody was about to put in the place of another file when it was killed. */
+  #removeFresh(nowMs: number): void {
+    for (const entry of this.#system.list(this.path)) {
+      const path = join(this.path, entry);
+      if (!entry.endsWith(FRESH)) continue;
+      if (nowMs - (this.#system.modifiedMs(path) ?? nowMs) > LONGEST_LOCK_MS) {
+        this.#system.remove(path);
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 //
 // A ledger has one folder. In it:
 //
-//   ledger.json       whose ledger it is, for people; nothing reads it but `genops budget`
+//   ledger.json       whose ledger it is, and its budgets, for people; nothing reads it but `genops budget`
 //   PID-XXXXXXXX-N.journal   what one adapter of one process spent: its owner alone writes it
 //   folded.journal    what all who are gone spent, with the names of their files
 //   folder.lock       held for the milliseconds in which a slice is taken, or files are folded
@@ -28,11 +28,12 @@
 //
 // Records by kind: `opened` is the first of an owner's file and says who it is; `slice` raises `upTo`; `settled` is an
 // owner that rests or ends, `closed` one that will not write again; `folded` is the only one of a folded file. Folding
-// is one rename: a file whose name is in `files` counts no more, whether it was removed already or not.
+// is one rename: a file whose name is in `files` counts no more, whether it was removed already or not. A reset by hand
+// is such a record, too, without the amount that was reset, and says so in `resets`.
 import { createHash } from "node:crypto";
 
 /** Version of this format. A reader leaves files of a greater one alone. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 /** What one owner, or all that are gone, spent of an accumulator in a period. */
 export interface JournalAmount {
@@ -43,6 +44,14 @@ export interface JournalAmount {
   readonly spent: bigint;
   /** At least `spent`. */
   readonly upTo: bigint;
+}
+
+/** What somebody set to nothing by hand. */
+export interface JournalReset extends JournalAmount {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Who did it, as the system calls them. */
+  readonly by: string;
 }
 
 /** Who writes a file. */
@@ -66,6 +75,8 @@ export type JournalRecord =
       /** Files that are in the amounts and may still lie beside. */
       readonly files: readonly string[];
       readonly amounts: readonly JournalAmount[];
+      /** The last ones, oldest first. */
+      readonly resets?: readonly JournalReset[];
     };
 
 /** What was found in a file. */
@@ -88,21 +99,24 @@ function checksum(json: string): string {
   return createHash("sha256").update(json).digest("hex").slice(0, 16);
 }
 
+function printAmount({ of, period, spent, upTo }: JournalAmount) {
+  return { of, period, spent: spent.toString(), upTo: upTo.toString() };
+}
+
+function folding(record: JournalRecord) {
+  if (record.kind !== "folded") return {};
+  const { files, resets = [] } = record;
+  const printed = resets.map(({ time, by, ...amount }) => ({ time, by, ...printAmount(amount) }));
+  return { files, ...(printed.length > 0 && { resets: printed }) };
+}
+
 /** The line of a record, with its line feed. */
 export function printRecord(record: JournalRecord): Buffer {
   const { kind, time } = record;
   const content =
     kind === "opened"
       ? { owner: record.owner }
-      : {
-          ...(kind === "folded" && { files: record.files }),
-          amounts: record.amounts.map(({ of, period, spent, upTo }) => ({
-            of,
-            period,
-            spent: spent.toString(),
-            upTo: upTo.toString(),
-          })),
-        };
+      : { ...folding(record), amounts: record.amounts.map(printAmount) };
   const json = JSON.stringify({ version: FORMAT_VERSION, kind, time, ...content });
   const length = String(Buffer.byteLength(json)).padStart(8, "0");
   return Buffer.from(`${length} ${checksum(json)} ${json}\n`);
@@ -130,6 +144,17 @@ function readAmounts(value: unknown): JournalAmount[] | undefined {
   return amounts.every((amount) => amount !== undefined) ? amounts : undefined;
 }
 
+/** What cannot be read of them is left out: no amount depends on it. */
+function readResets(value: unknown): JournalReset[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((each) => {
+    const amount = readAmount(each);
+    const { time, by } = each ?? {};
+    if (amount === undefined || typeof time !== "number" || typeof by !== "string") return [];
+    return [{ ...amount, time, by }];
+  });
+}
+
 function readOwner(value: unknown): JournalOwner | undefined {
   if (!isObject(value)) return undefined;
   const { pid, host, started } = value;
@@ -151,7 +176,8 @@ function readContent(content: Record<string, unknown>): JournalRecord | undefine
   const { files } = content;
   if (kind !== "folded" || !Array.isArray(files)) return undefined;
   if (!files.every((file) => typeof file === "string")) return undefined;
-  return { kind, time, files, amounts };
+  const resets = readResets(content.resets);
+  return { kind, time, files, amounts, ...(resets.length > 0 && { resets }) };
 }
 
 function readLine(line: Uint8Array): JournalRecord | "damaged" | "newer" {

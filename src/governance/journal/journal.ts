@@ -16,6 +16,7 @@ import { closeAtExit, needsNoClosing } from "./exit.js";
 import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
 import type { JournalAmount } from "./format.js";
 import { foundMessages } from "./found.js";
+import type { LedgerBudget } from "./ledger-file.js";
 import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
 import { type BackgroundWrite, OwnerFileWriter } from "./owner-file.js";
 import { planSlices, type Taking } from "./plan.js";
@@ -31,13 +32,15 @@ const IDLE_MS = 10_000;
 /** Until the folder is looked at again for what others gave back. */
 const RECONSIDER_MS = 250;
 const BACKGROUND_PAUSE_MS = 5;
+/** How often a slice is tried to be taken when others take the folder meanwhile. */
+const ATTEMPTS_MAX = 3;
 /** Nodes whose accumulators are remembered. */
 const NODES_MAX = 4096;
 
 /** No period has so much: the engine's largest amount. */
 const NO_LIMIT = 2n ** 126n - 1n;
 const NOTHING: FolderContent = {
-  folded: { files: [], amounts: [], damaged: 0 },
+  folded: { files: [], amounts: [], resets: [], damaged: 0 },
   owners: [],
   isNewer: false,
 };
@@ -51,8 +54,8 @@ export interface JournalParts {
   readonly system: JournalSystem;
   readonly warn: (message: string) => void;
   readonly onAlerts: () => void;
-  /** Is called once the folder is there. */
-  readonly onFolder: () => void;
+  /** Is called once the folder is there, with the budgets that are kept. */
+  readonly onFolder: (budgets: readonly LedgerBudget[]) => void;
 }
 
 export class Journal implements LedgerJournal {
@@ -70,8 +73,9 @@ export class Journal implements LedgerJournal {
   #fromMs = 0;
   #untilMs = 0;
   #content: FolderContent = NOTHING;
+  /** When it was read, and since when nothing can be written: by a clock that nobody sets. */
   #readMs = 0;
-  /** Why nothing can be written, since when. */
+  /** Why nothing can be written. */
   #failure: { readonly error: Error; readonly sinceMs: number } | undefined;
   #isFailureTold = false;
   /** A slice is about to be taken, or being written, in the background. */
@@ -131,7 +135,7 @@ export class Journal implements LedgerJournal {
   #read(): FolderContent {
     const content = this.#folder.read(this.#engine.latestMs, `${this.#parts.system.processName}-`);
     if (content.isNewer) throw new Error("a later version of genops writes there");
-    this.#readMs = this.#engine.latestMs;
+    this.#readMs = this.#parts.system.monotonicMs();
     return content;
   }
 
@@ -202,7 +206,7 @@ export class Journal implements LedgerJournal {
   /** Takes what a call needs of every room; false when one has too little left. */
   #take(node: number, { cost, operations, runs, bytes }: Needs): boolean {
     const now = this.#engine.nowMs;
-    let isEnough = now >= this.#fromMs && now < this.#untilMs;
+    let isEnough = now >= this.#fromMs && now < this.#untilMs && !this.#mayTryAgain();
     const usd = roomUnits(cost);
     for (const accumulator of this.#countedBy(node)) {
       const { unit } = accumulator.name;
@@ -211,6 +215,12 @@ export class Journal implements LedgerJournal {
       if (accumulator.room < 0) isEnough = false;
     }
     return isEnough;
+  }
+
+  /** Is a disk that failed to be tried again? */
+  #mayTryAgain(): boolean {
+    const failure = this.#failure;
+    return failure !== undefined && this.#parts.system.monotonicMs() - failure.sinceMs >= RETRY_MS;
   }
 
   cover(ticket: number, node: number, needs: Needs): Refusal | undefined {
@@ -235,7 +245,8 @@ export class Journal implements LedgerJournal {
   reconsider({ budget }: Refusal): boolean {
     const refusing = this.#accumulators.find(({ handle }) => handle === budget);
     if (refusing === undefined || refusing.current.leased === 0n) return false;
-    if (this.#engine.latestMs - this.#readMs < RECONSIDER_MS || this.#isScheduled) return false;
+    const sinceReadMs = this.#parts.system.monotonicMs() - this.#readMs;
+    if (sinceReadMs < RECONSIDER_MS || this.#isScheduled) return false;
     const before = refusing.current.leased;
     try {
       const lock = this.#folder.tryLock();
@@ -258,7 +269,7 @@ export class Journal implements LedgerJournal {
   #makeRoom(mayRefuse: boolean): Accumulator | undefined {
     for (const accumulator of this.#accumulators) accumulator.turn();
     if (this.#failure !== undefined) {
-      if (this.#engine.nowMs - this.#failure.sinceMs < RETRY_MS) {
+      if (!this.#mayTryAgain()) {
         this.#measure();
         return undefined;
       }
@@ -288,7 +299,7 @@ export class Journal implements LedgerJournal {
     const now = this.#engine.latestMs;
     const failure = this.#failure;
     this.#fromMs = 0;
-    this.#untilMs = failure === undefined ? Number.POSITIVE_INFINITY : failure.sinceMs + RETRY_MS;
+    this.#untilMs = Number.POSITIVE_INFINITY;
     let worst: Level = "enough";
     for (const accumulator of this.#accumulators) {
       const bounds = periodBounds(accumulator.name.period, now);
@@ -308,21 +319,40 @@ export class Journal implements LedgerJournal {
     const { system, path, onFolder } = this.#parts;
     if (this.#file.name === undefined) {
       system.makeFolder(path);
-      onFolder();
+      onFolder(this.#budgets());
     }
-    const lock = this.#folder.lock(PATIENCE_MS);
-    try {
-      const taking = this.#plan(lock, mayRefuse);
-      if (taking.amounts.length > 0) {
+    const refused = this.#takeLocked(mayRefuse);
+    // The folder is free again: who is told of an alert may take time.
+    if (refused === undefined) this.#applyOthers();
+    return refused;
+  }
+
+  #takeLocked(mayRefuse: boolean): Accumulator | undefined {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const lock = this.#folder.lock(PATIENCE_MS);
+      try {
+        const taking = this.#plan(lock, mayRefuse);
+        if (taking.amounts.length === 0) return taking.refused;
+        // Who stood still so long that another took the folder knows no more what others have.
+        if (!lock.isHeld()) continue;
         this.#file.append({ kind: "slice", time: Date.now(), amounts: taking.amounts });
         this.#raise(taking);
         this.#startIdleTimer();
+        return taking.refused;
+      } finally {
+        lock.release();
       }
-      if (taking.refused === undefined) this.#applyOthers();
-      return taking.refused;
-    } finally {
-      lock.release();
     }
+    throw new Error(`others took ${this.#parts.path} while it was held, ${ATTEMPTS_MAX} times`);
+  }
+
+  #budgets(): LedgerBudget[] {
+    return this.#accumulators
+      .filter((accumulator) => accumulator !== this.#day)
+      .map((accumulator) => {
+        const { limit, action } = accumulator.position();
+        return { name: accumulator.name, limit, action: action === "block" ? "block" : "warn" };
+      });
   }
 
   /** Decides what to take, by what others have. */
@@ -385,7 +415,7 @@ export class Journal implements LedgerJournal {
       for (const accumulator of this.#accumulators) accumulator.turn();
       taking = this.#plan(lock, true);
       if (this.#file.isLong) this.#file.shorten(this.#written());
-      if (taking.amounts.length === 0 || !this.#file.isOpen) {
+      if (taking.amounts.length === 0 || !this.#file.isOpen || !lock.isHeld()) {
         this.#isScheduled = false;
         lock.release();
         return;
@@ -501,7 +531,7 @@ export class Journal implements LedgerJournal {
 
   #failed(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
-    this.#failure = { error: cause, sinceMs: this.#engine.nowMs };
+    this.#failure = { error: cause, sinceMs: this.#parts.system.monotonicMs() };
     if (this.#isFailureTold) return;
     this.#isFailureTold = true;
     this.#parts.warn(

@@ -4,12 +4,12 @@ import { EngineError, usdToAtto } from "../../engine/index.js";
 import { ConfigurationError } from "../errors.js";
 import { isRecord, rejectUnknown } from "../option-names.js";
 import { Journal } from "./journal.js";
+import { LEDGER_FILE, printLedger } from "./ledger-file.js";
 import type { JournalSetup } from "./open.js";
 import { defaultJournalFolder, ledgerFolderName, ledgerIdentity } from "./place.js";
 import { type JournalSystem, nodeSystem } from "./system.js";
 
-/** Name of the file that says whose ledger a folder is of. */
-export const LEDGER_FILE = "ledger.json";
+const NOTHING = new Uint8Array();
 
 interface CheckedOption {
   readonly path: string | undefined;
@@ -75,10 +75,12 @@ export function openJournalFolder(
     system,
     warn: setup.warn,
     onAlerts: setup.onAlerts,
-    onFolder() {
+    onFolder(budgets) {
       const file = join(folder, LEDGER_FILE);
-      if (system.read(file) !== undefined) return;
-      system.replace(file, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+      const bytes = printLedger(identity, budgets);
+      // Limits may be others than at the last start.
+      if (bytes.equals(system.read(file) ?? NOTHING)) return;
+      system.replace(file, bytes);
     },
   });
 }

@@ -1,6 +1,6 @@
 // Where one accumulator stands: what of the engine's numbers is ours, what others', and how far we may go.
 // A call compares one number, its room; all else is worked out when there is none left.
-import { type BudgetPosition, type Engine, FLAGS } from "../../engine/index.js";
+import { type BudgetPosition, type Engine, EngineError, FLAGS } from "../../engine/index.js";
 import {
   type AccumulatorName,
   accumulatorKey,
@@ -161,6 +161,20 @@ export class Accumulator {
     position.leased = 0n;
   }
 
+  /**
+   * Undefined when there is nothing left to be granted, and when every reservation of the engine is under way: what others
+   * have is told it the next time, and what a slice may be is worked out from the folder all the same.
+   */
+  #grant(amount: bigint) {
+    try {
+      const granted = this.#engine.grant(this.handle, amount);
+      return "refused" in granted ? undefined : granted;
+    } catch (error) {
+      if (error instanceof EngineError && error.code === "CAPACITY_EXCEEDED") return undefined;
+      throw error;
+    }
+  }
+
   /** Tells the engine what others used of the current period. Answers whether that fired an alert. */
   applyOthers({ spent, uncertain, ahead }: Usage): boolean {
     const at = this.current;
@@ -171,8 +185,8 @@ export class Accumulator {
     // A budget that blocks and has nothing left says no already, and would grant nothing.
     const { action, remaining } = this.position();
     if (action === "block" && remaining <= 0n) return false;
-    const granted = this.#engine.grant(this.handle, wanted + ahead);
-    if ("refused" in granted) return false;
+    const granted = this.#grant(wanted + ahead);
+    if (granted === undefined) return false;
     at.lease = granted.lease;
     const spendable = smaller(wanted, granted.amount);
     const flags = spendable > 0n ? this.#engine.spend(granted.lease, spendable) : 0;

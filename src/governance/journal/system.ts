@@ -18,6 +18,9 @@ import { type FileLock, lock } from "../../runtime/file-lock.js";
 import type { JournalOwner } from "./format.js";
 import { isGone, PROCESS_NAME, thisOwner } from "./owner.js";
 
+/** How the name of a file ends that is to take another's place. */
+export const FRESH = ".new";
+
 export interface JournalSystem {
   makeFolder(path: string): void;
   /** Names in a folder; none when it is not there. */
@@ -51,6 +54,8 @@ export interface JournalSystem {
   syncFolder(folder: string): void;
   /** Undefined while somebody else has it. */
   lock(path: string, longestMs: number): FileLock | undefined;
+  /** Milliseconds of a clock that nobody sets. */
+  monotonicMs(): number;
   /** Name of this process among all that ever write journals. */
   readonly processName: string;
   thisOwner(): JournalOwner;
@@ -119,7 +124,8 @@ export const nodeSystem: JournalSystem = {
   truncate: ftruncateSync,
   close: closeSync,
   replace(path, bytes) {
-    const fresh = `${path}.${process.pid}.new`;
+    // Of this thread alone: process numbers are told apart neither in threads nor between containers.
+    const fresh = `${path}.${PROCESS_NAME}${FRESH}`;
     const file = openSync(fresh, "w", 0o600);
     try {
       writeAll(file, bytes, 0);
@@ -134,6 +140,7 @@ export const nodeSystem: JournalSystem = {
   },
   syncFolder,
   lock,
+  monotonicMs: () => performance.now(),
   processName: PROCESS_NAME,
   thisOwner,
   isGone,

@@ -223,6 +223,12 @@ function readFile(
   return { kind: "operation", operation: named, call: ofFile, transfer: { step, key, path } };
 }
 
+/** The run that a file belongs to, or all the files of its folder. */
+function ownerOfArtifacts(path: string): string | undefined {
+  // A run's whole folder has no file behind it that would tell.
+  return placeOfArtifact(path).runId ?? placeOfArtifact(`${path.replace(/\/+$/, "")}/any`).runId;
+}
+
 /** Runs that logged models were made by, as replies told, for one ledger. */
 const MODELS = new WeakMap<Governor, Map<string, string>>();
 const MODELS_MAX = 4096;
@@ -267,6 +273,14 @@ export function readRequest(
   if (entry.name === "update_run") message = withStatusName(message);
   if (entry.name === "export_spans" && request.experimentId !== undefined) {
     message = { experiment_id: request.experimentId };
+  }
+  if (entry.name === "delete_artifact" && parameter !== undefined) {
+    // Whose files these are matters to whoever asks who may delete them.
+    const artifact = artifactPathOf(parameter);
+    if (artifact === undefined) {
+      return refused({ field: "path", message: "path: names no file below the artifact root" });
+    }
+    message = { run_id: ownerOfArtifacts(artifact) };
   }
   const call = { method, route, path, body: message, storeUri: options.storeUri };
   if (entry.name === "log_artifact" || Object.hasOwn(STEPS, entry.name)) {

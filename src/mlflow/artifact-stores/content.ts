@@ -12,7 +12,7 @@ export function isBlob(value: unknown): value is Blob {
   return isTagged(value, "Blob", "File");
 }
 
-export function isByteStream(value: unknown): value is ReadableStream<Uint8Array> {
+function isByteStream(value: unknown): value is ReadableStream<Uint8Array> {
   return isTagged(value, "ReadableStream");
 }
 

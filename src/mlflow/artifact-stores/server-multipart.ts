@@ -39,11 +39,9 @@ async function ask(server: RestStore): Promise<Capabilities> {
       downloads: info.multipart_downloads_enabled === true,
     };
   } catch (error) {
-    // Whoever may not ask is not the one to answer for others.
-    if (hasCode(error, "UNAUTHENTICATED") || hasCode(error, "PERMISSION_DENIED")) {
-      known.delete(server.uri);
-    }
-    // Older servers have no such route; whatever is wrong with this one, the transfer will tell.
+    // Older servers have no such route. Whoever may not ask is not the one to answer for others, and what is wrong for a
+    // moment says nothing of the next; the transfer itself will tell.
+    if (!(error instanceof MlflowError && error.status === 404)) known.delete(server.uri);
     return NONE;
   }
 }

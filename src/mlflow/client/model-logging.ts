@@ -19,6 +19,7 @@ import {
   modelFilesOf,
 } from "../models/model-files.js";
 import { checkSignature, inferSignature, type ModelSignature } from "../models/signature.js";
+import { randomUuid } from "../random-uuid.js";
 import * as spec from "../spec.js";
 import { callStore, joinUri, writeArtifact } from "../stores.js";
 import {
@@ -220,7 +221,7 @@ export class ModelLoggingClient extends ModelUriClient {
   ): Promise<ModelInfo> {
     const { modelId, runId, artifactUri } = place;
     const sizeBytes = files.reduce((sum, { content }) => sum + content.sizeBytes, 0);
-    const modelUuid = modelId ?? crypto.randomUUID().replaceAll("-", "");
+    const modelUuid = modelId ?? randomUuid().replaceAll("-", "");
     const utcTimeCreated = utcText(new Date());
     const description = { modelUuid, modelId, runId, flavors, signature, metadata };
     const fields = mlmodelFields({

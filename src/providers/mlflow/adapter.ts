@@ -1,5 +1,5 @@
 // The main interface: governs MLflow, tracks runs, and tells what they cost.
-import { context, metrics, trace } from "@opentelemetry/api";
+import { context, type MeterProvider, metrics, trace } from "@opentelemetry/api";
 import { MlflowCostAggregator } from "../../costs/aggregator.js";
 import { usdNumber } from "../../costs/summary.js";
 import {
@@ -20,6 +20,7 @@ import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
 import { rejectUnknown } from "../../governance/option-names.js";
 import { type CostQuestion, priceOf } from "../../governance/pricing.js";
+import { clientSeam } from "../../instrumentation/mlflow-client.js";
 import {
   endScope,
   enterScope,
@@ -27,7 +28,8 @@ import {
   install,
   isInstalled,
   uninstall,
-} from "../../instrumentation/mlflow-client.js";
+  useSeam,
+} from "../../instrumentation/scopes.js";
 import { reasonOf } from "../../mlflow/errors.js";
 import {
   type ActiveRun,
@@ -103,11 +105,12 @@ function checkUri(field: string, variable: string, given: string | undefined): v
 /** The export of an adapter that says how to send, and has no provider to send to. */
 function askedFor(
   options: AdapterOptions,
-  { asyncExport, logger = console }: Configuration,
+  { asyncExport, eventRecords, loggerProvider, logger = console }: Configuration,
 ): TelemetryExport | undefined {
   if (options.asyncExport === undefined || asyncExport === undefined) return undefined;
   const warn = (message: string) => logger.warn(`genops: ${message}`);
-  return startTelemetry(warn, { batched: asyncExport });
+  const logs = eventRecords === "logs" && loggerProvider === undefined;
+  return startTelemetry(warn, { batched: asyncExport, logs });
 }
 
 /**
@@ -132,11 +135,16 @@ export class GenOpsMlflowAdapter {
     const telemetry = started ?? askedFor(options, configuration);
     this.#governor = new Governor(
       telemetry && configuration.tracerProvider === undefined
-        ? { ...configuration, tracerProvider: telemetry.tracerProvider }
+        ? {
+            ...configuration,
+            tracerProvider: telemetry.tracerProvider,
+            ...(telemetry.loggerProvider && { loggerProvider: telemetry.loggerProvider }),
+          }
         : configuration,
       VERSION,
     );
     this.#export = telemetry;
+    useSeam(clientSeam);
     meter(
       this.#governor,
       configuration.meterProvider ?? telemetry?.meterProvider ?? metrics.getMeterProvider(),
@@ -249,6 +257,11 @@ export class GenOpsMlflowAdapter {
     return isInstalled(this.#governor);
   }
 
+  /** Tells what it costs to another provider of metrics, too. */
+  addMeterProvider(meterProvider: MeterProvider): void {
+    meter(this.#governor, meterProvider);
+  }
+
   // ── costs ──────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -346,9 +359,10 @@ export function instrumentMlflow(options: AdapterOptions = {}): GenOpsMlflowAdap
  * @throws {ConfigurationError} for an impossible variable.
  */
 export function autoInstrumentMlflow(): GenOpsMlflowAdapter {
-  const { asyncExport = true } = configure({});
+  const { asyncExport = true, eventRecords } = configure({});
   const warn = (message: string) => console.warn(`genops: ${message}`);
-  const telemetry = startTelemetry(warn, { batched: asyncExport });
+  const logs = eventRecords === "logs";
+  const telemetry = startTelemetry(warn, { batched: asyncExport, logs });
   const adapter = new GenOpsMlflowAdapter({}, telemetry);
   adapter.instrumentFramework();
   return adapter;

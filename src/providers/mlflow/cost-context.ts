@@ -6,7 +6,8 @@ import { ConfigurationError } from "../../governance/errors.js";
 import { Governor } from "../../governance/governor.js";
 import { warnWithoutOwner } from "../../governance/logging.js";
 import { meter } from "../../governance/metering.js";
-import { governContext, leaveContext } from "../../instrumentation/mlflow-client.js";
+import { clientSeam } from "../../instrumentation/mlflow-client.js";
+import { governContext, leaveContext, useSeam } from "../../instrumentation/scopes.js";
 import { VERSION } from "../../version.js";
 
 /** Runs and scopes that the ledger of a context without an adapter can hold; its own account holds more. */
@@ -16,12 +17,15 @@ function open(name: string): MlflowCostContext {
   // Checked before anything is opened, though it is needed only where no adapter governs.
   const configuration = { runCapacity: RUN_CAPACITY, ...configure({}) };
   const context = new MlflowCostContext(name, leaveContext);
-  governContext(context, () => {
+  useSeam(clientSeam);
+  const make = () => {
     const governor = new Governor(configuration, VERSION);
     warnWithoutOwner(governor);
     meter(governor, metrics.getMeterProvider());
     return governor;
-  });
+  };
+  // All of it comes from the environment, so it is plain data.
+  governContext(context, { key: JSON.stringify(configuration), make });
   return context;
 }
 

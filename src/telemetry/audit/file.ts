@@ -15,6 +15,7 @@ import {
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { ConfigurationError } from "../../governance/errors.js";
 import { isRecord, rejectUnknown } from "../../governance/option-names.js";
+import { atExit } from "../../runtime/exit.js";
 import { lock } from "../../runtime/file-lock.js";
 import { type AuditLine, GENESIS, lineOf, readLine } from "./chain.js";
 import type {
@@ -246,7 +247,7 @@ function openFirstFree(path: string, maxBytes: number): AuditFile {
       if (file === undefined) held.release();
     }
     if (file === undefined) continue;
-    process.once("exit", () => held.release());
+    atExit(() => held.release());
     return file;
   }
   throw new Error(`${MAX_WRITERS} others write there already`);

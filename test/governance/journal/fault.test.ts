@@ -53,7 +53,7 @@ describe("a disk that fails", () => {
     for (let call = 0; call < 8; call++) program.spend();
     expect(program.status.state).toBe("unavailable");
     program.system.failure = undefined;
-    program.engine.tick(atMs + 60_000);
+    program.system.clockMs += 60_000;
     program.spend();
     expect(program.status.state).toBe("active");
     program.journal.close();

@@ -13,6 +13,8 @@ export interface ProgramOptions {
   readonly budgets?: readonly BudgetOption[];
   readonly slice?: bigint;
   readonly atMs?: number;
+  /** Is called when others' spending fired alerts. */
+  readonly onAlerts?: () => void;
   /** Is given the program's view of the disk before anything is done with it. */
   readonly prepare?: (system: MemorySystem) => void;
 }
@@ -28,11 +30,11 @@ export class LedgerProgram {
   readonly journal: Journal;
   readonly warnings: string[] = [];
   readonly handles = new Map<string, number>();
-  readonly #node: number;
+  readonly node: number;
 
   constructor(
     disk: MemoryDisk,
-    { budgets = [], slice, atMs = START, prepare }: ProgramOptions = {},
+    { budgets = [], slice, atMs = START, onAlerts = () => {}, prepare }: ProgramOptions = {},
   ) {
     this.system = disk.start();
     prepare?.(this.system);
@@ -53,30 +55,47 @@ export class LedgerProgram {
       slice,
       system: this.system,
       warn: (message) => this.warnings.push(message),
-      onAlerts() {},
+      onAlerts,
       onFolder() {},
     });
     for (const budget of budgets) {
       const spent = this.journal.spentBefore(budget);
-      const { name, limit, period, unit = "usd", action = "warn", scope = {} } = budget;
+      const {
+        name,
+        limit,
+        period,
+        unit = "usd",
+        action = "warn",
+        scope = {},
+        alertAt = [],
+      } = budget;
       const before = spent === undefined ? {} : { spent };
-      const handle = this.engine.addBudget({ name, limit, period, unit, action, scope, ...before });
+      const handle = this.engine.addBudget({
+        name,
+        limit,
+        period,
+        unit,
+        action,
+        alertAt,
+        scope,
+        ...before,
+      });
       this.journal.watch(budget, handle);
       this.handles.set(name, handle);
     }
-    this.#node = this.engine.openRun({ runId: "r", team: "ml" });
+    this.node = this.engine.openRun({ runId: "r", team: "ml" });
   }
 
   /** Begins a call of 0.0001 USD; undefined when it is refused. */
   begin(): OpenCall | undefined {
-    let held = this.engine.reserve(this.#node, "log_metric");
+    let held = this.engine.reserve(this.node, "log_metric");
     const needs = { cost: PRICE, operations: 1, runs: 0, bytes: 0 };
     if (typeof held !== "number") {
       if (!this.journal.reconsider(held)) return undefined;
-      held = this.engine.reserve(this.#node, "log_metric");
+      held = this.engine.reserve(this.node, "log_metric");
       if (typeof held !== "number") return undefined;
     }
-    return this.journal.cover(held, this.#node, needs) === undefined ? { ticket: held } : undefined;
+    return this.journal.cover(held, this.node, needs) === undefined ? { ticket: held } : undefined;
   }
 
   end({ ticket }: OpenCall, outcome: "ok" | "error" = "ok"): void {

@@ -62,6 +62,8 @@ export class MemorySystem implements JournalSystem {
   stepsToLive: number | undefined;
   /** Share of the bytes that the last write of a program that dies brings to the disk. */
   tornShare = 0;
+  /** What its clock shows that nobody sets. */
+  clockMs = 0;
   /** Fails a step instead of taking it. */
   failure: ((step: string) => Error | undefined) | undefined;
   readonly #disk: MemoryDisk;
@@ -232,6 +234,10 @@ export class MemorySystem implements JournalSystem {
         if (isHeld()) this.#disk.lockHolder = undefined;
       },
     };
+  }
+
+  monotonicMs(): number {
+    return this.clockMs;
   }
 
   thisOwner(): JournalOwner {

@@ -126,6 +126,38 @@ describe("artifacts", () => {
     expect(server.requests.at(-1)?.path).toContain("/mpu/create/");
   });
 
+  it("go in parts once a server that stumbled says what it can", async () => {
+    vi.stubEnv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", "1");
+    let asked = 0;
+    const server = await faultyServer(({ path, method }): Reaction => {
+      if (path.endsWith("/runs/get")) return answerTo(path, "mlflow-artifacts:/7/abc");
+      if (path.endsWith("/server-info")) {
+        asked++;
+        if (asked === 1) return { status: 500 };
+        return { status: 200, body: '{"multipart_uploads_enabled":true}' };
+      }
+      return method === "PUT" ? { status: 200, body: "{}" } : { status: 403 };
+    });
+    const client = new mlflow.MlflowClient({ trackingUri: server.uri, maxRetries: 0 });
+    await client.logText(RUN_ID, "x", "b.txt");
+    expect(server.requests.at(-1)?.method).toBe("PUT");
+    await expect(client.logText(RUN_ID, "x", "b.txt")).rejects.toBeInstanceOf(mlflow.MlflowError);
+    expect(server.requests.at(-1)?.path).toContain("/mpu/create/");
+  });
+
+  it("of another host are not shown who reaches this one", async () => {
+    const other = await aServer();
+    const { host } = new URL(other.uri);
+    // Another name, though the same machine.
+    const elsewhere = host.replace("127.0.0.1", "localhost");
+    const server = await aServer(`mlflow-artifacts://${elsewhere}/7/abc`);
+    const client = new mlflow.MlflowClient({ trackingUri: server.uri, ...IDENTITY });
+    expect(await fileOf(client)).toBe("abc");
+    expect(headersOf(server).authorization).toEqual(SHOWN.authorization);
+    expect(other.requests.length).toBeGreaterThan(0);
+    expect(headersOf(other).authorization).toEqual([undefined]);
+  });
+
   it("come over TLS with the client's own settings", async () => {
     const pems = generate([{ name: "commonName", value: "localhost" }], { keySize: 2048 });
     const server = createTlsServer({ key: pems.private, cert: pems.cert }, (request, response) => {

@@ -1,7 +1,7 @@
 // Broken connections, short answers, refused parts: never a short file, never an orphan, resumed where possible.
 import { createHash, randomFillSync } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { checkListedPath } from "../../../src/mlflow/artifact-stores/paths.js";
 import * as mlflow from "../../../src/mlflow/node.js";
 import { temporaryFolder, uniqueName } from "../../adapter/workplace.js";
@@ -24,6 +24,7 @@ const sumOf = (content: Uint8Array) => createHash("sha256").update(content).dige
 beforeEach(() => {
   vi.stubEnv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2");
   vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+  vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0");
   return () => vi.unstubAllEnvs();
 });
 
@@ -75,6 +76,7 @@ function onCloud(name: string, start: () => Promise<Cloud>, address: RegExp): Be
     async open(react) {
       if (cloud === undefined) throw new Error("not prepared");
       const proxy = await faultyProxy(cloud.address, readsFile, react);
+      if (name === "Azure") hurrySdk();
       for (const [variable, value] of Object.entries(cloud.environment)) {
         vi.stubEnv(variable, value.replace(address, proxy.address));
       }
@@ -82,6 +84,18 @@ function onCloud(name: string, start: () => Promise<Cloud>, address: RegExp): Be
       return { ...behind, proxy };
     },
   };
+}
+
+/** Milliseconds that Microsoft's SDK waits between its own attempts, and reads no setting for. */
+const WAITS_OF_SDK = [4_000, 12_000];
+
+/** Makes those waits short, and those alone, until the test is over. */
+function hurrySdk(): void {
+  const original = globalThis.setTimeout;
+  const hurried = (work: () => void, delayMs?: number, ...values: never[]) =>
+    original(work, WAITS_OF_SDK.includes(delayMs ?? 0) ? 10 : delayMs, ...(values as []));
+  const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation(hurried as never);
+  onTestFinished(() => timers.mockRestore());
 }
 
 const clouds: Cloud[] = [];

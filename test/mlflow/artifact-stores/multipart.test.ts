@@ -31,6 +31,7 @@ onServerWithS3(({ open, cloud }) => {
     vi.stubEnv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", String(5 * MIB));
     vi.stubEnv("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "true");
     vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+    vi.stubEnv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0");
     return () => {
       vi.unstubAllEnvs();
       vi.unstubAllGlobals();

@@ -14,7 +14,8 @@ import {
 } from "../../../governance/configuration.js";
 import { Governor } from "../../../governance/governor.js";
 import { type Pricing, pricedEngine } from "../../../governance/pricing.js";
-import { inScope } from "../../../instrumentation/mlflow-client.js";
+import { clientSeam } from "../../../instrumentation/mlflow-client.js";
+import { inScope, useSeam } from "../../../instrumentation/scopes.js";
 import { MlflowClient } from "../../../mlflow/client.js";
 import { withoutVariables } from "../../../runtime/capabilities.js";
 import { VERSION } from "../../../version.js";
@@ -93,6 +94,7 @@ async function govern({ configuration }: Setup): Promise<Governed> {
       await client.logText(info.runId, "x".repeat(ARTIFACT_BYTES), "model.txt");
       await client.setTerminated(info.runId);
     };
+    useSeam(clientSeam);
     await withoutCostContext(() => inScope(governor, {}, workflow));
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@
 import type { AdapterOptions } from "../../../governance/configuration.js";
 import { ConfigurationError } from "../../../governance/errors.js";
 import { isRecord, rejectUnknown } from "../../../governance/option-names.js";
-import { ungoverned } from "../../../instrumentation/mlflow-client.js";
+import { ungoverned } from "../../../instrumentation/scopes.js";
 import { artifactStoreCheck } from "./artifact-store.js";
 import { type Check, makeCheck, type Setup } from "./check.js";
 import { attributesCheck, environmentCheck, optionsCheck } from "./configuration.js";

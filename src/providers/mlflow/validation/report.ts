@@ -1,4 +1,7 @@
 // The result of a validation as a person reads it: the verdict, a line a check, and how to mend what is wrong.
+
+import { padRight, wrap } from "../../../terminal/layout.js";
+import { type Paint, paintFor, widthOf } from "../../../terminal/terminal.js";
 import {
   type Area,
   type CheckName,
@@ -8,9 +11,7 @@ import {
   type Severity,
   type ValidationIssue,
   type ValidationResult,
-} from "../../providers/mlflow/validation/result.js";
-import { padRight, wrap } from "../layout.js";
-import { type Paint, paintFor, widthOf } from "../terminal.js";
+} from "./result.js";
 
 export interface ReportLayout {
   readonly paint: Paint;
