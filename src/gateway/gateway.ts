@@ -9,13 +9,9 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
-import { metrics } from "@opentelemetry/api";
 import { attoToUsd } from "../engine/index.js";
-import type { GovernanceDecision } from "../governance/decision.js";
 import { ConfigurationError } from "../governance/errors.js";
-import { Governor } from "../governance/governor.js";
-import { meter } from "../governance/metering.js";
-import { VERSION } from "../version.js";
+import type { Governor } from "../governance/governor.js";
 import { AccessLog } from "./access-log.js";
 import { errorBody, sendError } from "./answer.js";
 import { Callers, isRefusedCaller } from "./callers.js";
@@ -26,6 +22,7 @@ import {
 } from "./configuration.js";
 import { Confirmations } from "./confirmations.js";
 import { Exchange, type ExchangeRecord, type Room } from "./exchange.js";
+import { adjustLedger, startLedger } from "./ledger.js";
 import { isOperatorPath, Operator } from "./operator/operator.js";
 import { Payers } from "./payers.js";
 import { PayerSignatures } from "./signature.js";
@@ -39,8 +36,8 @@ export interface Gateway extends AsyncDisposable {
   /** The ledger. */
   readonly governor: Governor;
   /**
-   * Takes new options without dropping a request: those under way end as they began. Address and port stay. When
-   * something changes of what governs, what was booked before stays in all totals.
+   * Takes new options without dropping a request: those under way end as they began. Address and port stay, and so does
+   * the ledger, which takes over the amounts of budgets; what else governs changes with a restart, and is warned of.
    * @throws {ConfigurationError} for options that cannot be; the gateway then goes on as it was.
    */
   reload(options: GatewayOptions): Promise<void>;
@@ -56,8 +53,6 @@ interface Setting {
   readonly operator: Operator;
   readonly room: Room;
   readonly accessLog: AccessLog | undefined;
-  /** What governs, as it was written. */
-  readonly governing: string;
   /** Requests under way. */
   active: number;
   onIdle: (() => void) | undefined;
@@ -66,19 +61,6 @@ interface Setting {
 const NO_ATTRIBUTES = Object.freeze({});
 /** How often a gateway that ends looks for connections that nobody uses any more. */
 const DRAIN_LOOK_MS = 50;
-
-/** What a running ledger cannot take over, files that were read included: a change of it begins another. */
-function governingOf({ governance, upstream, staticPrefix }: GatewayConfiguration): string {
-  // Who is told is no part of what is decided.
-  const { tracerProvider, meterProvider, loggerProvider, logger, ...decisive } = governance;
-  const written = (_key: string, value: unknown) =>
-    typeof value === "function" || typeof value === "bigint" || value instanceof RegExp
-      ? String(value)
-      : value instanceof Map || value instanceof Set
-        ? [...value]
-        : value;
-  return JSON.stringify([decisive, upstream.href, staticPrefix], written);
-}
 
 function signaturesFor(governor: Governor): PayerSignatures {
   const { path } = governor.journal;
@@ -94,57 +76,40 @@ function signaturesFor(governor: Governor): PayerSignatures {
   }
 }
 
-function makeSetting(options: GatewayOptions, before: Setting | undefined): Setting {
-  const configuration = checkGatewayOptions(options);
-  const governing = governingOf(configuration);
+/** Everything goes on with the ledger of before, and with the way to the server. */
+function makeSetting(configuration: GatewayConfiguration, before: Setting | undefined): Setting {
   const { adminToken, tls, upstream: url, limits, staticPrefix } = configuration;
-  const isKept = before !== undefined && before.governing === governing;
-  let operator: Operator | undefined;
-  const onDecision = (decision: GovernanceDecision) => {
-    operator?.decided(decision);
-    return configuration.governance.onDecision?.(decision);
-  };
-  const governor = isKept
-    ? before.room.governor
-    : new Governor({ ...configuration.governance, onDecision }, VERSION);
-  if (!isKept) {
-    meter(governor, configuration.governance.meterProvider ?? metrics.getMeterProvider());
-    // What was booked before is part of every total.
-    if (before !== undefined) governor.engine.merge(before.room.governor.engine.snapshot());
-  }
-  const operating = {
-    adminToken,
-    isSecure: tls !== undefined,
-    upstream: url,
-    governor,
-    before: before?.operator,
-  };
-  operator =
-    isKept && sameOperating(before.configuration, configuration)
+  const isSecure = tls !== undefined;
+  let first: Operator | undefined;
+  const governor =
+    before?.room.governor ??
+    startLedger(configuration.governance, (decision) => first?.decided(decision));
+  const operator =
+    before !== undefined && sameOperating(before.configuration, configuration)
       ? before.operator
-      : new Operator(operating);
-  const upstream = isKept ? before.room.upstream : new Upstream(url, staticPrefix);
-  const signatures = signaturesFor(governor);
+      : new Operator({ adminToken, isSecure, upstream: url, governor, before: before?.operator });
+  // What one operator takes note of, the next one knows.
+  first = operator;
+  const upstream = before?.room.upstream ?? new Upstream(url, staticPrefix);
   const isTold = configuration.accessLog;
   return {
     configuration,
     callers: new Callers(configuration),
     confirmations: new Confirmations(upstream),
     operator,
-    governing,
     room: {
       governor,
       upstream,
-      payers: isKept ? before.room.payers : new Payers(governor, upstream, signatures),
-      transfers: isKept ? before.room.transfers : new Transfers(governor, upstream),
-      isSecure: tls !== undefined,
+      payers: before?.room.payers ?? new Payers(governor, upstream, signaturesFor(governor)),
+      transfers: before?.room.transfers ?? new Transfers(governor, upstream),
+      isSecure,
       tellsApart:
         !configuration.allowForeignRuns &&
         (configuration.tokens.length > 0 || configuration.users.size > 0),
       bodyBytesMax: limits.bodyBytes,
       idleTimeoutMs: limits.idleTimeoutMs,
       staticPrefix,
-      storeUri: url.href,
+      storeUri: before?.room.storeUri ?? url.href,
     },
     accessLog:
       isTold &&
@@ -199,7 +164,7 @@ class ListeningGateway implements Gateway {
   #closing: Promise<void> | undefined;
 
   constructor(options: GatewayOptions) {
-    this.#setting = makeSetting(options, undefined);
+    this.#setting = makeSetting(checkGatewayOptions(options), undefined);
     const { tls, limits } = this.#setting.configuration;
     const serverOptions = {
       maxHeaderSize: limits.headerBytes,
@@ -383,8 +348,8 @@ class ListeningGateway implements Gateway {
         `${name}: ${wanted} is not ${is}; a gateway that listens keeps its place, so start another one`,
       );
     }
-    const setting = makeSetting({ ...options, host, port }, before);
-    if ((tls === undefined) !== (setting.configuration.tls === undefined)) {
+    const configuration = checkGatewayOptions({ ...options, host, port });
+    if ((tls === undefined) !== (configuration.tls === undefined)) {
       throw new ConfigurationError(
         "INVALID_OPTION",
         "tls",
@@ -392,6 +357,9 @@ class ListeningGateway implements Gateway {
         "tls: a gateway that listens keeps its protocol; start another one",
       );
     }
+    adjustLedger(this.governor, before.configuration, configuration);
+    const { upstream, staticPrefix, governance } = before.configuration;
+    const setting = makeSetting({ ...configuration, upstream, staticPrefix, governance }, before);
     if (setting.configuration.tls !== undefined) {
       (this.#server as HttpsServer).setSecureContext(setting.configuration.tls);
     }
@@ -400,17 +368,17 @@ class ListeningGateway implements Gateway {
     this.#server.keepAliveTimeout = setting.configuration.limits.keepAliveTimeoutMs;
     this.#setting = setting;
     if (setting.operator !== before.operator) before.operator.drain();
-    void this.#retire(before, setting);
+    void this.#retire(before);
   }
 
   /** Ends a configuration when its last request has. */
-  async #retire(before: Setting, after: Setting): Promise<void> {
-    if (before.active > 0) await new Promise<void>((resolve) => (before.onIdle = resolve));
+  async #retire(before: Setting): Promise<void> {
+    if (before.active > 0) {
+      await new Promise<void>((resolve) => {
+        before.onIdle = resolve;
+      });
+    }
     await before.accessLog?.close();
-    if (before.room.governor === after.room.governor) return;
-    await before.room.transfers.close();
-    before.room.governor.settleJournal();
-    before.room.upstream.close();
   }
 
   close(): Promise<void> {

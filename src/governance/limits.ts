@@ -49,7 +49,8 @@ export interface CallOwner {
 
 interface Limit {
   readonly handle: number;
-  readonly option: BudgetOption | RateLimitOption;
+  /** Another with the same terms takes its place when its amount is changed. */
+  option: BudgetOption | RateLimitOption;
   /** Start of the period in which it last refused or passed a call above it; 0 where there is only one. */
   passedIn: number | undefined;
 }
@@ -86,6 +87,16 @@ function remedyOf(option: BudgetOption): string {
 /** Start of the period that a limit is in; 0 where there is only one. */
 function startOf(option: BudgetOption | RateLimitOption): number {
   return isBudget(option) ? (periodBounds(option.period, Date.now())?.start ?? 0) : 0;
+}
+
+/** All of a limit but how much of a budget there is. */
+function termsOf(option: BudgetOption | RateLimitOption): string {
+  const { scope = {}, name, action } = option;
+  const named = Object.entries(scope).filter(([, value]) => value !== undefined);
+  const rest = isBudget(option)
+    ? [option.period, option.unit ?? "usd", option.alertAt]
+    : [option.operations, option.per];
+  return JSON.stringify([name, action, named.sort(), ...rest]);
 }
 
 /** Under which name it is known that a limit was told to be passed. */
@@ -278,6 +289,34 @@ export class Limits {
           `budget ${JSON.stringify(budget)} came to ${Number((share * 100).toFixed(4))} % of its limit: ${spent} of ${limit} ${unitText(unit)} are spent ${periodText(period)}${whose}`,
       );
     if (this.#onAlert !== undefined) this.#notices.callHook("onBudgetAlert", this.#onAlert, alert);
+  }
+
+  // ── changing ───────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Takes over the amounts of these budgets; what is spent stays spent. Answers the names of the limits that a ledger
+   * at work cannot change: those that are not there yet or any more, and whose other terms differ.
+   */
+  adjust({ budgets, rateLimits }: LimitOptions): readonly string[] {
+    const wanted = new Map([...budgets, ...rateLimits].map((option) => [termsOf(option), option]));
+    const unchanged: string[] = [];
+    for (const limit of this.#limits.values()) {
+      const terms = termsOf(limit.option);
+      const option = wanted.get(terms);
+      wanted.delete(terms);
+      if (option === undefined) unchanged.push(limit.option.name);
+      else if (isBudget(option)) this.#setAmount(limit, option);
+    }
+    for (const { name } of wanted.values()) unchanged.push(name);
+    return [...new Set(unchanged)];
+  }
+
+  #setAmount(limit: Limit, option: BudgetOption): void {
+    const { limit: before } = this.#engine.budget(limit.handle);
+    this.#engine.setLimit(limit.handle, option.limit);
+    limit.option = option;
+    // A call that it refused would pass it now, or will be refused again.
+    if (this.#engine.budget(limit.handle).limit > before) limit.passedIn = undefined;
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────

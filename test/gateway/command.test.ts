@@ -267,6 +267,54 @@ describe("signals", () => {
   });
 });
 
+describe("a budget that is raised while the gateway runs", () => {
+  it.each(["on", "off"])(
+    "lets calls through again, and keeps what was spent (journal %s)",
+    async (journal) => {
+      const upstream = await slowUpstream();
+      const answering = setInterval(() => upstream.answer(), 5);
+      onTestFinished(() => clearInterval(answering));
+      const folder = await temporaryFolder();
+      const config = join(folder, "gateway.yaml");
+      const write = (limit: string) =>
+        writeFile(
+          config,
+          `upstream: ${upstream.uri}
+budgets: [{ name: day, limit: "${limit}", period: day, action: block }]
+`,
+        );
+      await write("0.0003");
+      const env = { GENOPS_JOURNAL: journal, GENOPS_STATE_DIR: join(folder, "state") };
+      const gateway = await running(["--config", config], env, folder);
+      const write1 = () =>
+        fetch(`${gateway.uri}/g/team=a/api/2.0/mlflow/runs/set-tag`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({
+            run_id: "0123456789abcdef0123456789abcdef",
+            key: "k",
+            value: "v",
+          }),
+        }).then(({ status }) => status);
+      const statuses = [];
+      for (let call = 0; call < 5; call++) statuses.push(await write1());
+      expect(statuses).toEqual([200, 200, 200, 403, 403]);
+      await write("0.0005");
+      gateway.process.kill("SIGHUP");
+      await gateway.told("the configuration was read anew");
+      const more = [];
+      for (let call = 0; call < 3; call++) more.push(await write1());
+      const summary = await (await gateway.ask("/genops/summary")).json();
+      expect({ more, spent: summary.budgets[0].spent, total: summary.totalCost }).toEqual({
+        more: [200, 200, 403],
+        spent: "0.0005",
+        total: "0.0005",
+      });
+      expect(summary.today).toMatchObject({ cost: "0.0005", costElsewhere: "0", operations: 5 });
+    },
+  );
+});
+
 describe("the command line", () => {
   it("says what a client must set, and shows no secret", async () => {
     const upstream = await slowUpstream();
