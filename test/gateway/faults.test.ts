@@ -325,21 +325,26 @@ describe("any mixture of answers and ends", () => {
 
 describe("an end", () => {
   it("and a new configuration drop no request", async () => {
-    const { gateway } = await between((_r, socket) => {
-      setTimeout(() => socket.write(answer(200)), 150);
+    const { gateway, server } = await between((_r, socket) => {
+      setTimeout(() => socket.write(answer(200)), 300);
     });
-    const { uri: upstream } = { uri: gateway.governor.configuration.trackingUri as string };
+    // A call that has not been read is nobody's yet.
+    const arrived = (count: number) =>
+      vi.waitFor(() => {
+        const posts = server.requests.filter(({ head }) => head.startsWith("POST"));
+        expect(posts).toHaveLength(count);
+      });
     const calls = Array.from({ length: 20 }, () => exchange(gateway.url, logMetric("abc"), whole));
-    await delay(60);
+    await arrived(20);
     await gateway.reload({
-      upstream,
+      upstream: server.uri,
       port: Number(new URL(gateway.url).port),
       journal: false,
       defaults: { team: "t" },
       budgets: [{ name: "b", limit: 1, period: "day" }],
     });
     const later = Array.from({ length: 5 }, () => exchange(gateway.url, logMetric("abc"), whole));
-    await delay(60);
+    await arrived(25);
     await gateway.close();
     for (const text of await Promise.all([...calls, ...later])) expect(status(text)).toBe(200);
   });

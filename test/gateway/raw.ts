@@ -94,6 +94,7 @@ export async function exchange(
     if (enough(text)) socket.destroy();
   });
   socket.write(bytes);
-  await once(socket, "close");
+  // Waiting for it with `once` would throw what the other side does.
+  await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   return text;
 }
