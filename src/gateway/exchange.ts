@@ -52,6 +52,7 @@ export interface ExchangeRecord {
 
 /** Answers of more bytes are not read for what they teach. */
 const TEACHING_BYTES_MAX = 32 * 2 ** 20;
+const NO_BYTES = new Uint8Array();
 const GONE = "The caller went away before the request was whole.";
 
 type Operative = Extract<WireReading, { readonly kind: "operation" }>;
@@ -345,7 +346,7 @@ export class Exchange {
         resolve,
       );
       flow.start(readsReply);
-      if (body !== undefined) outgoing.end(body);
+      if (body !== undefined) endWith(outgoing, body);
       else if (!hasBody) outgoing.end();
       else {
         this.#continue();
@@ -358,6 +359,24 @@ export class Exchange {
 /** Who somebody is, MLflow's page asks for everybody. */
 function isOwnUser({ method, route }: WireCall): boolean {
   return method === "GET" && route.endsWith("/mlflow/users/current");
+}
+
+/** Bytes of a body that go with their headers in one piece; copying more would cost more than it saves. */
+const ONE_PIECE_MAX = 64 * 1024;
+
+/** Ends a message; as text, of one byte a letter, a small body is one write together with its headers. */
+function endWith(message: ClientRequest | ServerResponse, body: Uint8Array): void {
+  if (body.length === 0) message.end();
+  else if (body.length > ONE_PIECE_MAX) message.end(body);
+  else
+    message.end(
+      Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"),
+      "latin1",
+    );
+}
+
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
 }
 
 function isChunked({ headers }: IncomingMessage): boolean {
@@ -376,6 +395,8 @@ class Flow {
   #isSent = false;
   #isSettled = false;
   #isCut = false;
+  /** Has the server begun to answer? How that ends is told by its answer then. */
+  #isAnswered = false;
 
   constructor(
     room: Room,
@@ -400,15 +421,18 @@ class Flow {
     outgoing.once("finish", () => {
       this.#isSent = true;
     });
-    outgoing.once("error", (error) => this.#broken(error));
+    outgoing.on("error", (error) => this.#broken(error));
     outgoing.once("response", (reply) => this.#reply(reply, readsReply));
     // An upgrade that nobody asked for is no answer.
     outgoing.once("upgrade", (_reply, socket) => socket.destroy());
-    response.once("close", () => {
+    const left = () => {
       if (response.writableFinished || this.#isCut) return;
       // What the server has whole is done there, whoever waits for the answer.
       if (!this.#isSent) outgoing.destroy(new Error(GONE));
-    });
+    };
+    // Somebody may have gone while it was found out who pays.
+    if (response.destroyed) left();
+    else response.once("close", left);
   }
 
   /** Sends the body on as it comes. Bytes that nobody has declared are held on budgets while they go by. */
@@ -456,7 +480,7 @@ class Flow {
   }
 
   #broken(error: Error): void {
-    if (this.#isCut) return;
+    if (this.#isCut || this.#isAnswered) return;
     this.#settle(() => this.#fail(error));
     const { upstream } = this.#room;
     if (error.message !== GONE) {
@@ -491,23 +515,28 @@ class Flow {
       reply.destroy();
       return;
     }
+    this.#isAnswered = true;
     const response = this.#response;
     const status = reply.statusCode ?? 502;
     const teaches = reads && status === 200;
     const chunks: Buffer[] = [];
     let size = 0;
-    // What was sent is what was done: only the last bytes of the answer wait for the books.
-    if (!response.headersSent && !response.destroyed) {
-      response.writeHead(status, reply.statusMessage, replyHeaders(reply));
-    }
+    const isOpen = !response.headersSent && !response.destroyed;
+    const length = Number(reply.headers["content-length"] ?? Number.NaN);
+    // A small answer is sent when it is whole and booked, in one piece.
+    const isSmall = isOpen && length <= ONE_PIECE_MAX && this.#request.method !== "HEAD";
+    const isRead = isSmall || teaches || status !== 200;
+    // What was sent is what was done: only the last bytes of an answer wait for the books.
+    const headers = replyHeaders(reply);
+    if (isOpen && !isSmall) response.writeHead(status, reply.statusMessage, headers);
     if (!this.#request.complete) this.#request.resume();
     reply.on("data", (chunk: Buffer) => {
       this.#record.responseBytes = (this.#record.responseBytes ?? 0) + chunk.length;
-      if ((teaches || status !== 200) && size <= TEACHING_BYTES_MAX) {
+      if (isRead && size <= TEACHING_BYTES_MAX) {
         size += chunk.length;
         chunks.push(chunk);
       }
-      if (!response.destroyed && !response.write(chunk)) {
+      if (!isSmall && !response.destroyed && !response.write(chunk)) {
         reply.pause();
         response.once("drain", () => reply.resume());
       }
@@ -517,9 +546,18 @@ class Flow {
     const end = (isWhole: boolean) => {
       if (isOver) return;
       isOver = true;
-      const body = size <= TEACHING_BYTES_MAX ? Buffer.concat(chunks, size) : undefined;
+      const body = size <= TEACHING_BYTES_MAX ? joined(chunks, size) : undefined;
       this.#settle(() => this.#settleBy(status, isWhole ? body : undefined));
-      if (isWhole) response.end();
+      if (isSmall && !response.destroyed) {
+        response.writeHead(status, reply.statusMessage, headers);
+        if (isWhole) endWith(response, body ?? NO_BYTES);
+        else {
+          // As much as came, and then the end that the server made.
+          response.flushHeaders();
+          if (body !== undefined && body.length > 0) response.write(body);
+          setImmediate(() => response.destroy());
+        }
+      } else if (isWhole) response.end();
       else response.destroy();
       this.#done();
     };

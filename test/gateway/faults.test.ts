@@ -69,6 +69,15 @@ describe("a server that", () => {
       CALL,
     ],
     [
+      "resets the connection in the middle of what it had to say",
+      (_r, socket) => {
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{");
+        setTimeout(() => socket.resetAndDestroy(), 30);
+      },
+      200,
+      CALL,
+    ],
+    [
       "ends in the middle of a chunk",
       (_r, socket) =>
         void socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"),
