@@ -9,7 +9,7 @@ import {
   type RunTag,
 } from "../governance/attribution.js";
 
-export const SIGNATURE_TAG = "genops.gateway.signature";
+const SIGNATURE_TAG = "genops.gateway.signature";
 const FILE = "gateway.key";
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;

@@ -297,6 +297,49 @@ describe("bytes", () => {
   });
 });
 
+describe("a file that is sent past the gateway", () => {
+  it("in parts is one artifact of the size that the server lists", async () => {
+    const { gateway } = await between(
+      ({ head }, socket) => {
+        const files = [{ path: "big.bin", is_dir: false, file_size: 1000 }];
+        if (head.startsWith("GET /api/2.0/mlflow-artifacts/artifacts?path=")) {
+          socket.write(answer(200, { files }));
+        } else socket.write(answer(200, { upload_id: "u", credentials: [] }));
+      },
+      { storageBackends: { "mlflow-artifacts:": "s3" } },
+    );
+    await using _ = gateway;
+    const send = (step: string, body: object) => {
+      const path = `mlflow-artifacts/mpu/${step}/7/abc/artifacts`;
+      const bytes = post("x", { path: "big.bin", ...body }).replace("mlflow/x", path);
+      return exchange(gateway.url, bytes, whole);
+    };
+    expect(status(await send("create", { num_parts: 1 }))).toBe(200);
+    const { engine } = gateway.governor;
+    expect(engine.summary().reservations.open).toBe(1);
+    expect(status(await send("complete", { upload_id: "u", parts: [] }))).toBe(200);
+    await vi.waitFor(() => {
+      const { operations, meters, reservations } = engine.summary();
+      expect(reservations.open).toBe(0);
+      expect(operations.log_artifact).toMatchObject({ count: 1, errors: 0 });
+      expect(meters["storage.s3"]?.quantity).toBe(1000n);
+    });
+  });
+});
+
+describe("a fault of the gateway's own", () => {
+  it("lets the call pass, and is counted", async () => {
+    const { gateway } = await between(ok);
+    await using _ = gateway;
+    vi.spyOn(gateway.governor, "begin").mockImplementation(() => {
+      throw new Error("a fault");
+    });
+    expect(status(await exchange(gateway.url, logMetric("abc"), whole))).toBe(200);
+    expect(gateway.governor.containedFailures).toBe(1);
+    await settled(gateway, 0n);
+  });
+});
+
 describe("any mixture of answers and ends", () => {
   it("comes to what the server answered with 200", { timeout: 120_000 }, async () => {
     let paid = 0n;

@@ -14,7 +14,7 @@ import { readSecretMapping } from "./secret-files.js";
 /** Where the attributes of a call may come from. */
 export type TrustSource = "token" | "user" | "path" | "header" | "tag";
 
-export const TRUST_SOURCES: readonly TrustSource[] = ["token", "user", "path", "header", "tag"];
+const TRUST_SOURCES: readonly TrustSource[] = ["token", "user", "path", "header", "tag"];
 
 /** What a token or a user stands for. */
 export interface Grant {

@@ -151,7 +151,7 @@ function readText(bytes: Uint8Array, mayBeDoubled: boolean): ReadBody {
 }
 
 /** Longest JSON body that is read, in bytes; batches are 1 MB at most, traces may be longer. */
-export const BODY_BYTES_MAX = 64 * 2 ** 20;
+const BODY_BYTES_MAX = 64 * 2 ** 20;
 
 /** Reads a JSON body. No body at all is an empty message. */
 export function readBody(
