@@ -3,6 +3,7 @@ import type { Span } from "@opentelemetry/api";
 import { currentCostContext, type MlflowCostContext } from "../costs/context.js";
 import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
+import { wallTime, wallTimeAt } from "../runtime/clock.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
 import type { GovernanceAttributes } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
@@ -14,7 +15,7 @@ import { type JournalStatus, type LedgerJournal, type Needs, openJournal } from 
 import type { Limits } from "./limits.js";
 import { Notices } from "./notices.js";
 import { Observation } from "./observation.js";
-import type { Operation, Outcome, StartedRun } from "./operation.js";
+import { NOTHING_LEARNED, type Operation, type Outcome, type StartedRun } from "./operation.js";
 import { Policies } from "./policies/policies.js";
 import { pricedEngine } from "./pricing.js";
 import { hasCode, RunBook, type RunState } from "./runs.js";
@@ -45,7 +46,6 @@ export interface Pending {
 }
 
 const NO_ALERTS: readonly GovernanceAlert[] = Object.freeze([]);
-const NOTHING_LEARNED: Outcome = Object.freeze({});
 /** Budgets that an engine has room for unless more are asked for. */
 const BUDGET_ROOM = 256;
 
@@ -72,6 +72,8 @@ export class Governor {
   /** The prices that this was found out under. */
   #fixedVersion = -1;
   #runsStarted = 0;
+  /** What the ledger's clock was last set to. */
+  #tickedMs = Number.NaN;
   /** The limit that the last reservation was warned of. */
   #warned: number | undefined;
 
@@ -184,7 +186,8 @@ export class Governor {
   }
 
   /** Moves the ledger's clock to now; reading the day's usage needs it too. */
-  tick(nowMs = Date.now()): void {
+  tick(nowMs = wallTime()): void {
+    this.#tickedMs = nowMs;
     try {
       this.engine.tick(nowMs);
     } catch (error) {
@@ -205,10 +208,11 @@ export class Governor {
    * error to be thrown instead of making the call, when a policy or a limit that blocks refuses it.
    */
   begin(operation: Operation, attributes: GovernanceAttributes): Pending | GovernanceRefusal {
-    const startMs = Date.now();
-    this.tick(startMs);
+    const startMark = performance.now();
+    const startMs = wallTimeAt(startMark);
+    if (startMs !== this.#tickedMs) this.tick(startMs);
     const engine = this.engine;
-    const operationId = engine.operation(operation.name);
+    const operationId = operation.id ?? engine.operation(operation.name);
     const changes = engine.operations[operationId]?.counted === true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
@@ -228,7 +232,7 @@ export class Governor {
           fixed,
           decisions: ALL_ALLOWED,
           startMs,
-          startMark: performance.now(),
+          startMark,
           audited: undefined,
           costContext: currentCostContext(),
         };
@@ -279,7 +283,7 @@ export class Governor {
       fixed: undefined,
       decisions,
       startMs,
-      startMark: performance.now(),
+      startMark,
       audited: this.#emission.auditBefore(operation, operationId, payer, decisions, reserved),
       costContext: currentCostContext(),
     };

@@ -30,6 +30,8 @@ export interface Upload {
 export interface Operation {
   /** Name in the engine's table, for example `log_batch`. */
   readonly name: string;
+  /** Its row there, where it was looked up already. */
+  readonly id?: number | undefined;
   /** The run that is written, when there is one. */
   readonly runId?: string | undefined;
   /** The run above what is written: registry work is told which run a model came from. */
@@ -59,7 +61,7 @@ export interface StartedRun {
   readonly tags?: readonly RunTag[] | undefined;
 }
 
-/** What a reply teaches. */
+/** What a reply teaches; {@link NOTHING_LEARNED} for most. */
 export interface Outcome {
   /** Set by the call that creates a run. */
   readonly startedRun?: StartedRun | undefined;
@@ -72,3 +74,6 @@ export interface Outcome {
   /** Of the bytes that were kept, where the client tells it. */
   readonly contentDigest?: string | undefined;
 }
+
+/** Compared by identity. */
+export const NOTHING_LEARNED: Outcome = Object.freeze({});

@@ -2,12 +2,13 @@
 import type { RunTag } from "../governance/attribution.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor } from "../governance/governor.js";
-import type {
-  Operation,
-  OperationDetails,
-  Outcome,
-  StartedRun,
-  Upload,
+import {
+  NOTHING_LEARNED,
+  type Operation,
+  type OperationDetails,
+  type Outcome,
+  type StartedRun,
+  type Upload,
 } from "../governance/operation.js";
 import { knownExperimentName } from "../mlflow/experiment-names.js";
 import type { Proceed, StoreCall } from "../mlflow/interceptor.js";
@@ -62,8 +63,9 @@ function itemsOf(name: string, body: Message): number {
   return 1;
 }
 
-/** What is known of a route: found out once. */
-interface KnownRoute {
+/** What is known of an operation: found out once. */
+interface KnownOperation {
+  readonly id: number;
   readonly name: string;
   readonly isRegistry: boolean;
   /** Has its body something that only policies ask for? */
@@ -91,38 +93,65 @@ const DETAILS: Readonly<Record<string, (body: Message) => OperationDetails>> = {
   rename_registered_model: (body) => ({ newName: text(body.new_name) }),
 };
 
-/** Routes by method and template, for one engine's table; a route is classified once. */
-const ROUTES = new WeakMap<Governor, Map<string, Map<string, KnownRoute | undefined>>>();
+/** The operations of one ledger's table, as calls name them. */
+class KnownCalls {
+  readonly #governor: Governor;
+  readonly #ids = new Map<number, KnownOperation | undefined>();
+  /** Route → its operation by method. */
+  readonly #routes = new Map<string, Map<string, KnownOperation | undefined>>();
+  /** Most calls are made like the one before. */
+  #lastMethod = "";
+  #lastRoute = "";
+  #last: KnownOperation | undefined;
 
-/** What is known of an operation in this engine's table; undefined for none of it. */
-function knownOperation(governor: Governor, operationId: number): KnownRoute | undefined {
-  const entry = governor.engine.operations[operationId];
-  return (
-    entry && {
+  constructor(governor: Governor) {
+    this.#governor = governor;
+  }
+
+  /** Undefined for an id that the table does not have. */
+  ofId(id: number): KnownOperation | undefined {
+    const known = this.#ids.get(id);
+    if (known !== undefined || this.#ids.has(id)) return known;
+    const entry = this.#governor.engine.operations[id];
+    const found = entry && {
+      id,
       name: entry.name,
       isRegistry: REGISTRY.includes(entry.class),
-      hasDetails: governor.judges(entry.id) && Object.hasOwn(DETAILS, entry.name),
+      hasDetails: this.#governor.judges(id) && Object.hasOwn(DETAILS, entry.name),
       isBatch: BATCHES.includes(entry.name),
+    };
+    this.#ids.set(id, found);
+    return found;
+  }
+
+  /** Undefined for what is none of MLflow's; a template is classified once. */
+  ofRoute(method: string, route: string): KnownOperation | undefined {
+    if (route === this.#lastRoute && method === this.#lastMethod) return this.#last;
+    let methods = this.#routes.get(route);
+    if (methods === undefined) {
+      methods = new Map();
+      this.#routes.set(route, methods);
     }
-  );
+    if (!methods.has(method)) {
+      methods.set(method, this.ofId(this.#governor.engine.classify(method, route)));
+    }
+    const known = methods.get(method);
+    this.#lastMethod = method;
+    this.#lastRoute = route;
+    this.#last = known;
+    return known;
+  }
 }
 
-function classify(governor: Governor, { method, route }: DescribedCall): KnownRoute | undefined {
-  let methods = ROUTES.get(governor);
-  if (methods === undefined) {
-    methods = new Map();
-    ROUTES.set(governor, methods);
+const KNOWN_CALLS = new WeakMap<Governor, KnownCalls>();
+
+function knownCalls(governor: Governor): KnownCalls {
+  let known = KNOWN_CALLS.get(governor);
+  if (known === undefined) {
+    known = new KnownCalls(governor);
+    KNOWN_CALLS.set(governor, known);
   }
-  let routes = methods.get(method);
-  if (routes === undefined) {
-    routes = new Map();
-    methods.set(method, routes);
-  }
-  const known = routes.get(route);
-  if (known !== undefined || routes.has(route)) return known;
-  const found = knownOperation(governor, governor.engine.classify(method, route));
-  routes.set(route, found);
-  return found;
+  return known;
 }
 
 function modelSourceOf(body: Message): string | undefined {
@@ -143,7 +172,7 @@ function experimentOfTrace(body: Message): string | undefined {
 
 /** What a call is; undefined when it is none of MLflow's. */
 export function describe(governor: Governor, call: StoreCall): Operation | undefined {
-  const known = classify(governor, call);
+  const known = knownCalls(governor).ofRoute(call.method, call.route);
   if (known === undefined) return undefined;
   const operation = describeAs(known, call);
   if (operation.upload === undefined || operation.runId !== undefined) return operation;
@@ -158,16 +187,17 @@ export function describeOperation(
   operationId: number,
   call: DescribedCall,
 ): Operation | undefined {
-  const known = knownOperation(governor, operationId);
+  const known = knownCalls(governor).ofId(operationId);
   return known && describeAs(known, call);
 }
 
-function describeAs(known: KnownRoute, call: DescribedCall): Operation {
+function describeAs(known: KnownOperation, call: DescribedCall): Operation {
   const { body, upload } = call;
-  const { name, isRegistry } = known;
+  const { id, name, isRegistry } = known;
   const runId = upload?.runId ?? text(body.run_id) ?? text(body.run_uuid);
   return {
     name,
+    id,
     // A registered model's version names the run that it came from; it is not written.
     runId: isRegistry ? undefined : runId,
     parentRunId: isRegistry ? runId : undefined,
@@ -258,8 +288,6 @@ function learnExperiment(governor: Governor, experiment: unknown): void {
   if (typeof id === "string" && typeof name === "string") governor.learnExperiment(id, name);
 }
 
-const NOTHING: Outcome = Object.freeze({});
-
 /**
  * Reads a reply: what it created, and the names that pass by in it. Undefined when it lacks what it was
  * to create: whoever answered so was no MLflow, and the client tells its caller.
@@ -278,7 +306,7 @@ export function outcomeOf(
     case "log_batch":
     case "set_tag":
     case "log_artifact":
-      return NOTHING;
+      return NOTHING_LEARNED;
     case "create_run":
     case "create_promptlab_run": {
       const run = readStartedRun(answer.run);

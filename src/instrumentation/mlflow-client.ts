@@ -2,7 +2,13 @@
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
-import { addInterceptor, type Proceed, type StoreCall } from "../mlflow/interceptor.js";
+import {
+  addInterceptor,
+  type CallWatch,
+  carryOut,
+  type Proceed,
+  type StoreCall,
+} from "../mlflow/interceptor.js";
 import { describe, informed, outcomeOf, tagRefusal, tagsOf } from "./mlflow-calls.js";
 import {
   type GovernedScope,
@@ -24,8 +30,28 @@ function isAnswer(governor: Governor, pending: Pending, error: unknown): boolean
   return reads === true && (error as { code?: unknown }).code === "RESOURCE_DOES_NOT_EXIST";
 }
 
-/** Not an async function: each would cost every call a promise more. */
-function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> {
+/** A governed call that is under way. */
+class GovernedCall implements CallWatch {
+  readonly call: StoreCall;
+  readonly #governor: Governor;
+  readonly #pending: Pending;
+
+  constructor(governor: Governor, pending: Pending, call: StoreCall) {
+    this.#governor = governor;
+    this.#pending = pending;
+    this.call = call;
+  }
+
+  answered(reply: unknown): void {
+    settleAnswered(this.#governor, this.#pending, this.call, reply, undefined);
+  }
+
+  failed(error: unknown): void {
+    settleFailed(this.#governor, this.#pending, error);
+  }
+}
+
+function governCall(call: StoreCall, proceed: Proceed): Promise<unknown> | CallWatch {
   const inForce = governorInForce();
   if (inForce === undefined) return proceed(call);
   const { scope, governor } = inForce;
@@ -50,7 +76,7 @@ async function governAsked(
   proceed: Proceed,
 ): Promise<unknown> {
   const known = await asked(governor, operation, call, proceed);
-  return governOperation(scope, governor, known, call, proceed);
+  return carryOut(governOperation(scope, governor, known, call, proceed), proceed);
 }
 
 /** Decides, makes the call when it was let in, and settles it. */
@@ -60,7 +86,7 @@ function governOperation(
   operation: Operation,
   call: StoreCall,
   proceed: Proceed,
-): Promise<unknown> {
+): Promise<unknown> | CallWatch {
   let begun: Pending | GovernanceRefusal;
   let sent = call;
   try {
@@ -79,20 +105,9 @@ function governOperation(
     return proceed(call);
   }
   if (begun instanceof Error) return refuse(governor, begun, operation, call, proceed);
-  const pending = begun;
-  // While the bytes are on their way, so that it takes no time of its own.
-  const digest = sent.upload?.digest?.().catch(() => undefined);
-  return proceed(sent).then(
-    (reply) => {
-      if (digest !== undefined) return settleWithDigest(governor, pending, sent, reply, digest);
-      settleAnswered(governor, pending, sent, reply, undefined);
-      return reply;
-    },
-    (error: unknown) => {
-      settleFailed(governor, pending, error);
-      throw error;
-    },
-  );
+  return sent.upload?.digest === undefined
+    ? new GovernedCall(governor, begun, sent)
+    : makeWithDigest(governor, begun, sent, sent.upload.digest, proceed);
 }
 
 /** Rejects with the refusal; a run that it keeps from ending as FINISHED ends as FAILED first. */
@@ -109,14 +124,23 @@ async function refuse(
   throw refusal;
 }
 
-async function settleWithDigest(
+async function makeWithDigest(
   governor: Governor,
   pending: Pending,
   call: StoreCall,
-  reply: unknown,
-  digest: Promise<string | undefined>,
+  digest: () => Promise<string | undefined>,
+  proceed: Proceed,
 ): Promise<unknown> {
-  settleAnswered(governor, pending, call, reply, await digest);
+  // While the bytes are on their way, so that it takes no time of its own.
+  const digested = digest().catch(() => undefined);
+  let reply: unknown;
+  try {
+    reply = await proceed(call);
+  } catch (error) {
+    settleFailed(governor, pending, error);
+    throw error;
+  }
+  settleAnswered(governor, pending, call, reply, await digested);
   return reply;
 }
 
@@ -181,7 +205,8 @@ export async function endAsFailed(
   }
   governor.noteFailure(runId, refusal);
   try {
-    await governCall({ ...call, body: { ...call.body, status: "FAILED" } }, proceed);
+    const failed = { ...call, body: { ...call.body, status: "FAILED" } };
+    await carryOut(governCall(failed, proceed), proceed);
   } catch (error) {
     governor.contain(error);
   }

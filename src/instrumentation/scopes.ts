@@ -22,9 +22,12 @@ export interface GovernedScope {
   ended: boolean;
 }
 
-const scopes = createAsyncContext<GovernedScope>();
-/** Set where calls are made that are nobody's. */
-const ungovernedWork = createAsyncContext<boolean>();
+/** Where calls are made that are nobody's, whatever scopes are opened there. */
+const NOBODY = Symbol("nobody");
+/** One context for both, as every call looks it up. */
+const scopes = createAsyncContext<GovernedScope | typeof NOBODY>();
+/** Was anything ever done that is nobody's? Until then, and while no scope is open, nothing is looked up. */
+let hasUngoverned = false;
 /** Adapters that govern the whole process; the newest does, so that nothing is billed twice. */
 let installed: readonly Governor[] = [];
 let openScopes = 0;
@@ -78,14 +81,20 @@ export function isInstalled(governor: Governor): boolean {
   return installed.includes(governor);
 }
 
-function currentScope(): GovernedScope | undefined {
+function currentScope(): GovernedScope | typeof NOBODY | undefined {
+  if (openScopes === 0 && !hasUngoverned) return undefined;
   let scope = scopes.get();
-  while (scope?.ended) scope = scope.outer;
+  while (scope !== NOBODY && scope?.ended) scope = scope.outer;
   return scope;
 }
 
+function scopeAround(): GovernedScope | undefined {
+  const scope = currentScope();
+  return scope === NOBODY ? undefined : scope;
+}
+
 function newScope(governor: Governor, overrides: GovernanceAttributes): GovernedScope {
-  const outer = currentScope();
+  const outer = scopeAround();
   // A run inside a run is paid for by the same payer unless it says otherwise.
   const inherited = outer?.governor === governor ? outer.overrides : {};
   openScopes++;
@@ -109,9 +118,10 @@ export async function inScope<T>(
   overrides: GovernanceAttributes,
   callback: () => Promise<T>,
 ): Promise<T> {
+  const isNobodys = currentScope() === NOBODY;
   const scope = newScope(governor, overrides);
   try {
-    return await scopes.run(scope, callback);
+    return await (isNobodys ? callback() : scopes.run(scope, callback));
   } finally {
     endScope(scope);
   }
@@ -119,13 +129,15 @@ export async function inScope<T>(
 
 /** Runs `callback`, and all that it starts, outside every ledger: what we ask for ourselves is nobody's cost. */
 export function ungoverned<T>(callback: () => T): T {
-  return ungovernedWork.run(true, callback);
+  hasUngoverned = true;
+  return scopes.run(NOBODY, callback);
 }
 
 /** Governs the rest of the current asynchronous chain, until the scope is ended. Call it before any `await`. */
 export function enterScope(governor: Governor, overrides: GovernanceAttributes): GovernedScope {
+  const isNobodys = currentScope() === NOBODY;
   const scope = newScope(governor, overrides);
-  scopes.enter(scope);
+  if (!isNobodys) scopes.enter(scope);
   return scope;
 }
 
@@ -186,13 +198,14 @@ export interface GovernorInForce {
 /** Nobody for what we ask for ourselves, and where no adapter, scope or cost context is. */
 export function governorInForce(): GovernorInForce | undefined {
   const scope = currentScope();
+  if (scope === NOBODY) return undefined;
   const governor = scope?.governor ?? installed.at(-1) ?? governorOfContext();
-  return governor === undefined || ungovernedWork.get() ? undefined : { governor, scope };
+  return governor === undefined ? undefined : { governor, scope };
 }
 
 /** Every governor that calls of this process may be governed by. */
 export function governors(): readonly Governor[] {
-  const scoped = currentScope()?.governor;
+  const scoped = scopeAround()?.governor;
   return scoped === undefined || installed.includes(scoped) ? installed : [...installed, scoped];
 }
 

@@ -37,11 +37,22 @@ export interface ArtifactUpload {
  */
 export type Proceed = (call: StoreCall, endpoint?: Endpoint<never, unknown>) => Promise<unknown>;
 
+/** A call that an interceptor lets be made; it is told what became of it, and the call takes no longer for that. */
+export interface CallWatch {
+  /** As it is to be sent. */
+  readonly call: StoreCall;
+  /** Is told MLflow's response message. What it throws, the caller gets. */
+  answered(reply: unknown): void;
+  /** Is told why there is none; the caller gets the same. */
+  failed(error: unknown): void;
+}
+
 /**
- * Sees a call, may pass on a changed copy, and returns MLflow's response message (the same JSON
- * from every store). Throwing instead of calling `proceed` means the store never hears of it.
+ * Sees a call. It may make it itself, by `proceed`, and return MLflow's response message (the same JSON from
+ * every store), or have it made and watch it, which spares each call a promise. Throwing instead means the
+ * store never hears of it.
  */
-export type Interceptor = (call: StoreCall, proceed: Proceed) => Promise<unknown>;
+export type Interceptor = (call: StoreCall, proceed: Proceed) => Promise<unknown> | CallWatch;
 
 type Entry = { readonly interceptor: Interceptor };
 
@@ -64,22 +75,41 @@ export function interceptorCount(): number {
   return entries.length;
 }
 
-/** Not an async function, and no closure: each would cost every call one more. */
+function isWatch(taken: Promise<unknown> | CallWatch): taken is CallWatch {
+  return (taken as Partial<CallWatch>).answered !== undefined;
+}
+
+async function watched(watch: CallWatch, proceed: Proceed): Promise<unknown> {
+  let reply: unknown;
+  try {
+    reply = await proceed(watch.call);
+  } catch (error) {
+    watch.failed(error);
+    throw error;
+  }
+  watch.answered(reply);
+  return reply;
+}
+
+/** Makes the call that an interceptor wants to watch; answers what it gave itself otherwise. */
+export function carryOut(taken: Promise<unknown> | CallWatch, proceed: Proceed): Promise<unknown> {
+  return isWatch(taken) ? watched(taken, proceed) : Promise.resolve(taken);
+}
+
+/** Not an async function: it would cost every call one promise more. */
 function invoke(interceptor: Interceptor, call: StoreCall, proceed: Proceed): Promise<unknown> {
   try {
-    return Promise.resolve(interceptor(call, proceed));
+    return carryOut(interceptor(call, proceed), proceed);
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-/** Makes a call through the interceptors installed now; without any it is made directly. */
-export function throughInterceptors(call: StoreCall, perform: Proceed): Promise<unknown> {
-  const outermost = entries.at(-1);
-  if (outermost === undefined) return perform(call);
+/** All but the outermost of the interceptors installed now, around what makes the call. */
+function insideOf(installed: readonly Entry[], perform: Proceed): Proceed {
   let proceed = perform;
-  for (let index = 0; index < entries.length - 1; index++) {
-    const { interceptor } = entries[index] as Entry;
+  for (let index = 0; index < installed.length - 1; index++) {
+    const { interceptor } = installed[index] as Entry;
     const inner = proceed;
     proceed = (inside, endpoint) =>
       invoke(
@@ -88,5 +118,26 @@ export function throughInterceptors(call: StoreCall, perform: Proceed): Promise<
         endpoint === undefined ? inner : (again) => inner(again, endpoint),
       );
   }
-  return invoke(outermost.interceptor, call, proceed);
+  return proceed;
+}
+
+/**
+ * Makes a call through the interceptors installed now; without any it is made directly. One promise serves
+ * the call and the outermost interceptor that watches it.
+ */
+export async function throughInterceptors(call: StoreCall, perform: Proceed): Promise<unknown> {
+  const outermost = entries.at(-1);
+  if (outermost === undefined) return await perform(call);
+  const proceed = insideOf(entries, perform);
+  const taken = outermost.interceptor(call, proceed);
+  if (!isWatch(taken)) return await taken;
+  let reply: unknown;
+  try {
+    reply = await proceed(taken.call);
+  } catch (error) {
+    taken.failed(error);
+    throw error;
+  }
+  taken.answered(reply);
+  return reply;
 }

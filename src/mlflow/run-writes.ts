@@ -51,7 +51,7 @@ export interface ArtifactRoot {
 
 /** A checked write that lacks nothing but its run. */
 export interface RunWrite {
-  (target: RunTarget): Promise<void>;
+  (target: RunTarget): Promise<unknown>;
   /** What it writes, when that can share a request with others. */
   readonly content?: BatchContent;
   /** What the call said about waiting for the store. */
@@ -144,7 +144,7 @@ function synchronousOf(options: WriteOptions | undefined): boolean | undefined {
 function queueable(
   content: Partial<BatchContent>,
   synchronous: boolean | undefined,
-  write: (target: RunTarget) => Promise<void>,
+  write: (target: RunTarget) => Promise<unknown>,
 ): RunWrite {
   return Object.assign(write, { content: { ...NO_CONTENT, ...content }, synchronous });
 }
@@ -182,32 +182,30 @@ export function metricWrite(
 ): RunWrite {
   const { synchronous, ...when } = metricOptions(options);
   const message = metricMessage({ key, value, ...when }, Date.now());
-  return queueable({ metrics: [message] }, synchronous, async ({ store, runId }) => {
-    await callStore(store, spec.logMetric, { run_id: runId, ...message });
-  });
+  return queueable({ metrics: [message] }, synchronous, ({ store, runId }) =>
+    callStore(store, spec.logMetric, { run_id: runId, ...message }),
+  );
 }
 
 export function paramWrite(key: string, value: LoggableValue, options?: WriteOptions): RunWrite {
   checkParamKey(key);
   const message = { key, value: paramValue(key, value) };
-  return queueable({ params: [message] }, synchronousOf(options), async ({ store, runId }) => {
-    await callStore(store, spec.logParam, { run_id: runId, ...message });
-  });
+  return queueable({ params: [message] }, synchronousOf(options), ({ store, runId }) =>
+    callStore(store, spec.logParam, { run_id: runId, ...message }),
+  );
 }
 
 export function tagWrite(key: string, value: LoggableValue, options?: WriteOptions): RunWrite {
   checkTagKey(key);
   const message = { key, value: tagValue(key, value) };
-  return queueable({ tags: [message] }, synchronousOf(options), async ({ store, runId }) => {
-    await callStore(store, spec.setTag, { run_id: runId, ...message });
-  });
+  return queueable({ tags: [message] }, synchronousOf(options), ({ store, runId }) =>
+    callStore(store, spec.setTag, { run_id: runId, ...message }),
+  );
 }
 
 export function tagRemoval(key: string): RunWrite {
   checkTagKey(key);
-  return async ({ store, runId }) => {
-    await callStore(store, spec.deleteTag, { run_id: runId, key });
-  };
+  return ({ store, runId }) => callStore(store, spec.deleteTag, { run_id: runId, key });
 }
 
 function messagesWrite(
@@ -378,7 +376,9 @@ async function folderArtifacts(
     writes.push(await fileArtifact(files, path, nameOf(relativePath), transfer));
   }
   return async (target) => {
-    await eachOf(writes, FILES_AT_A_TIME, (write) => write(target));
+    await eachOf(writes, FILES_AT_A_TIME, async (write) => {
+      await write(target);
+    });
   };
 }
 

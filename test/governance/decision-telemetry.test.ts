@@ -7,6 +7,7 @@ import { checkConformance } from "../../src/conformance/index.js";
 import { usdToAtto } from "../../src/engine/index.js";
 import * as mlflow from "../../src/mlflow/node.js";
 import { type AdapterOptions, type AuditDecision, withDoubles } from "../../src/node.js";
+import { wallTime } from "../../src/runtime/clock.js";
 import { type Governed, governed } from "./governed.js";
 
 afterEach(() => vi.useRealTimers());
@@ -40,7 +41,9 @@ const PHASES = [
 
 /** Calls that are allowed, warned of, blocked by a policy and by a budget, and limited. */
 async function everything(options: AdapterOptions = {}): Promise<Governed> {
-  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-03-01T12:00:00Z") });
+  // Both stand still: spans are timed by both.
+  vi.useFakeTimers({ toFake: ["Date", "performance"], now: new Date("2026-03-01T12:00:00Z") });
+  wallTime();
   const made = await governed({
     budgetDailyLimit: 0.00035,
     budgets: [

@@ -67,6 +67,9 @@ export class Journal implements LedgerJournal {
   readonly #day: Accumulator;
   /** Node → those that it counts on. */
   readonly #ofNode = new Map<number, readonly Accumulator[]>();
+  /** What was needed last, and its cost as rooms count: most calls need what the one before did. */
+  #converted: Needs | undefined;
+  #convertedUsd = 0;
   /** Can a node come under another budget while it is open? Only where one is of a run. */
   #mayRelink = false;
   /** Times for which all rooms hold. */
@@ -204,10 +207,15 @@ export class Journal implements LedgerJournal {
   }
 
   /** Takes what a call needs of every room; false when one has too little left. */
-  #take(node: number, { cost, operations, runs, bytes }: Needs): boolean {
+  #take(node: number, needs: Needs): boolean {
     const now = this.#engine.nowMs;
     let isEnough = now >= this.#fromMs && now < this.#untilMs && !this.#mayTryAgain();
-    const usd = roomUnits(cost);
+    if (needs !== this.#converted) {
+      this.#converted = needs;
+      this.#convertedUsd = roomUnits(needs.cost);
+    }
+    const usd = this.#convertedUsd;
+    const { operations, runs, bytes } = needs;
     for (const accumulator of this.#countedBy(node)) {
       const { unit } = accumulator.name;
       accumulator.room -=
