@@ -161,12 +161,12 @@ export class Emission {
     const thinning = settled.kept
       ? undefined
       : this.#thinningOf(settled.operationId, settled.flags);
-    const occurrence = { startMs, endMs, alerts, error, runSpan, thinning };
-    this.#spans.emitOperation(this.#shapeOf(settled), occurrence);
+    const occurrence = { startMs, endMs, alerts, error, runSpan };
+    this.#spans.emitOperation(this.#shapeOf(settled, thinning), occurrence);
   }
 
   /** What is logged to one run, over and over, is told alike but for its time: put together once. */
-  #shapeOf(settled: SettledOperation): OperationShape {
+  #shapeOf(settled: SettledOperation, thinning: Thinning | undefined): OperationShape {
     const { operation, operationId, run, reserved, cost, decisions, alerts } = settled;
     const isUsual =
       run?.span !== undefined &&
@@ -174,7 +174,7 @@ export class Emission {
       alerts.length === 0 &&
       decisions.length === 1 &&
       decisions[0] === ALLOWED;
-    if (!isUsual) return this.#newShape(settled);
+    if (!isUsual) return this.#newShape(settled, thinning);
     const experimentName = this.#runs.experimentName(run.started.experimentId ?? "");
     let shapes = this.#shapes.get(run);
     if (shapes === undefined) {
@@ -187,16 +187,17 @@ export class Emission {
       known !== undefined &&
       known.reserved === reserved &&
       known.cost === cost &&
+      known.shape.thinning === thinning &&
       known.experimentName === experimentName
     ) {
       return known.shape;
     }
-    const shape = this.#newShape(settled);
+    const shape = this.#newShape(settled, thinning);
     shapes.set(operationId, { shape, reserved, cost, experimentName });
     return shape;
   }
 
-  #newShape(settled: SettledOperation): OperationShape {
+  #newShape(settled: SettledOperation, thinning: Thinning | undefined): OperationShape {
     const { operation, operationId, run, reserved, cost, outcome, decisions, alerts } = settled;
     return this.#spans.shapeOf({
       name: operation.name,
@@ -208,6 +209,7 @@ export class Emission {
       decisions,
       attributes: settled.attributes,
       mlflow: this.#operationAttributes(operation, run, outcome),
+      thinning,
     });
   }
 

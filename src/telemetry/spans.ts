@@ -3,6 +3,7 @@ import {
   type Attributes,
   type Context,
   context,
+  type HrTime,
   ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
@@ -39,12 +40,19 @@ export interface OperationUnit {
   readonly decisions: readonly Decision[];
   readonly attributes: GovernanceAttributes;
   readonly mlflow: Attributes;
+  /** Absent for what is always kept. */
+  readonly thinning: Thinning | undefined;
 }
 
 /** Attributes of a span and of its events, put together once for operations that differ in time alone. */
 export interface OperationShape {
   readonly name: string;
+  /** What a sampler may decide by: given when the span starts. */
+  readonly sampledBy: Attributes;
+  /** The rest. SDKs copy what a span starts with several times, and what it is given later once. */
   readonly attributes: Attributes;
+  /** Absent for what is always kept, and so stands for itself alone. */
+  readonly thinning: Thinning | undefined;
   /** Absent for what has no price: it is a plain span, no governed unit. */
   readonly phases?: {
     readonly decisions: readonly Decision[];
@@ -62,8 +70,6 @@ export interface OperationOccurrence {
   readonly error?: unknown;
   /** Span of its run, when that one is open. */
   readonly runSpan?: Span | undefined;
-  /** Absent for what is always kept, and so stands for itself alone. */
-  readonly thinning?: Thinning | undefined;
 }
 
 /** An operation that was refused before anything was sent. */
@@ -137,6 +143,16 @@ function decided({ result, reasonCode, policy, reason, budget }: Decision): Attr
 
 const DECIDED_ALLOWED: Attributes = Object.freeze({ [GENOPS.policyResult]: "ALLOWED" });
 
+function declaration(name: string, decisions: readonly Decision[]): Attributes {
+  return {
+    [GENOPS.specVersion]: SPEC_VERSION,
+    [GENOPS.operationName]: name,
+    [GENOPS.provider]: "mlflow",
+    [GENOPS.currency]: "USD",
+    ...decided(decidingOf(decisions)),
+  };
+}
+
 function declared(
   name: string,
   type: string,
@@ -144,12 +160,8 @@ function declared(
   decisions: readonly Decision[],
 ): Attributes {
   return {
-    [GENOPS.specVersion]: SPEC_VERSION,
-    [GENOPS.operationName]: name,
+    ...declaration(name, decisions),
     [GENOPS.operationType]: type,
-    [GENOPS.provider]: "mlflow",
-    [GENOPS.currency]: "USD",
-    ...decided(decidingOf(decisions)),
     ...identity(attributes),
   };
 }
@@ -185,6 +197,21 @@ function fail(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(named && { message: named.message }) });
 }
 
+/** A time as events of both kinds want it: SDKs look at the clock for each number that they are given as a time. */
+interface Instant {
+  /** Milliseconds since 1970. */
+  readonly ms: number;
+  readonly time: HrTime;
+}
+
+const NANOS = 1_000_000_000;
+
+function instant(ms: number): Instant {
+  const seconds = Math.floor(ms / 1000);
+  const nanos = Math.round((ms - seconds * 1000) * 1_000_000);
+  return { ms, time: nanos < NANOS ? [seconds, nanos] : [seconds + 1, nanos - NANOS] };
+}
+
 function below(parent: Span | undefined): Context {
   return parent === undefined ? context.active() : trace.setSpan(ROOT_CONTEXT, parent);
 }
@@ -197,6 +224,14 @@ export class SpanEmitter {
   readonly #log: EventLog | undefined;
   #tracer: Tracer | undefined;
   #isHeard = false;
+  /** Where the last span below a run was started. */
+  #lastParent:
+    | {
+        readonly runSpan: Span;
+        readonly thinning: Thinning | undefined;
+        readonly parent: Context;
+      }
+    | undefined;
 
   constructor(provider: TracerProvider | undefined, version: string, log?: EventLog) {
     this.#provider = provider ?? trace;
@@ -215,30 +250,48 @@ export class SpanEmitter {
     return isUnheard;
   }
 
-  /** Asked for when the first span is made, where a failing provider is contained. */
-  #start(name: string, options: SpanOptions, parent: Context): Span {
+  /** The tracer is asked for when the first span is made, where a failing provider is contained. */
+  #startSpan(name: string, options: SpanOptions, parent: Context): Span {
     this.#tracer ??= this.#provider.getTracer(SCOPE, this.#version);
-    const span = this.#tracer.startSpan(name, options, parent);
-    if (this.#log !== undefined) this.#log.opened(span, options.attributes ?? {});
+    return this.#tracer.startSpan(name, options, parent);
+  }
+
+  #start(name: string, options: SpanOptions, parent: Context): Span {
+    const span = this.#startSpan(name, options, parent);
+    this.#log?.opened(span, options.attributes ?? {});
     return span;
   }
 
-  #tell(span: Span, event: string, attributes: Attributes, atMs: number): void {
-    if (this.#log === undefined) span.addEvent(event, attributes, atMs);
-    else this.#log.add(span, event, attributes, atMs);
+  /** The context that an operation's span is started in; most are below the same run as the one before. */
+  #parentOf(runSpan: Span | undefined, thinning: Thinning | undefined): Context {
+    if (runSpan === undefined) {
+      const active = below(undefined);
+      return thinning === undefined ? active : thinned(active, thinning);
+    }
+    const known = this.#lastParent;
+    if (known?.runSpan === runSpan && known.thinning === thinning) return known.parent;
+    const above = below(runSpan);
+    const parent = thinning === undefined ? above : thinned(above, thinning);
+    this.#lastParent = { runSpan, thinning, parent };
+    return parent;
   }
 
-  #tellDecisions(span: Span, decisions: readonly Decision[], atMs: number): void {
+  #tell(span: Span, event: string, attributes: Attributes, { ms, time }: Instant): void {
+    if (this.#log === undefined) span.addEvent(event, attributes, time);
+    else this.#log.add(span, event, attributes, ms);
+  }
+
+  #tellDecisions(span: Span, decisions: readonly Decision[], at: Instant): void {
     for (const decision of decisions) {
       const told =
         decision.result === "ALLOWED"
           ? DECIDED_ALLOWED
-          : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(atMs) };
-      this.#tell(span, EVENTS.policyEvaluated, told, atMs);
+          : { ...decided(decision), [GENOPS.policyTimestamp]: Math.floor(at.ms) };
+      this.#tell(span, EVENTS.policyEvaluated, told, at);
     }
   }
 
-  #tellAlerts(span: Span, alerts: readonly GovernanceAlert[], atMs: number): void {
+  #tellAlerts(span: Span, alerts: readonly GovernanceAlert[], at: Instant): void {
     for (const { budget, unit, period, share, spent, limit } of alerts) {
       const told = {
         [GENOPS.budgetName]: budget,
@@ -248,16 +301,17 @@ export class SpanEmitter {
         [GENOPS.budgetAllocated]: Number(limit),
         [GENOPS.budgetShare]: share,
       };
-      this.#tell(span, EVENTS.budgetAlert, told, atMs);
+      this.#tell(span, EVENTS.budgetAlert, told, at);
     }
   }
 
   /** A run is always a governed unit: its span opens with the first two phases told. */
   startRun(unit: RunUnit): Span {
+    const at = instant(unit.startMs);
     const span = this.#start(
       "mlflow.run",
       {
-        startTime: unit.startMs,
+        startTime: at.time,
         attributes: {
           ...declared("mlflow.run", "run", unit.attributes, unit.decisions),
           ...reservation(unit.reserved),
@@ -266,13 +320,14 @@ export class SpanEmitter {
       },
       below(unit.parentSpan),
     );
-    this.#tellDecisions(span, unit.decisions, unit.startMs);
-    this.#tell(span, EVENTS.reservation, reservation(unit.reserved), unit.startMs);
-    this.#tellAlerts(span, unit.alerts, unit.startMs);
+    this.#tellDecisions(span, unit.decisions, at);
+    this.#tell(span, EVENTS.reservation, reservation(unit.reserved), at);
+    this.#tellAlerts(span, unit.alerts, at);
     return span;
   }
 
   endRun(span: Span, end: RunEnd): void {
+    const at = instant(end.endMs);
     span.setAttributes({
       [GENOPS.actual]: usd(end.actual),
       [GENOPS.actualExact]: attoToUsd(end.actual),
@@ -280,25 +335,33 @@ export class SpanEmitter {
       [GENOPS.runCost]: attoToUsd(end.own),
       [GENOPS.runCostInclusive]: attoToUsd(end.inclusive),
     });
-    this.#tell(span, EVENTS.reconciliation, reconciliation(end.reserved, end.actual), end.endMs);
+    this.#tell(span, EVENTS.reconciliation, reconciliation(end.reserved, end.actual), at);
     if (end.failed) fail(span, end.error);
-    span.end(end.endMs);
+    span.end(at.time);
   }
 
   /** Puts together what is told of an operation; it may be kept for others that are told alike. */
   shapeOf(unit: OperationUnit): OperationShape {
     const name = `mlflow.${unit.name}`;
-    if (!unit.priced) return { name, attributes: unit.mlflow };
+    const { thinning } = unit;
+    const represented = { [ADJUSTED_COUNT]: thinning?.weight ?? 1 };
+    if (!unit.priced) {
+      const attributes = { ...unit.mlflow, ...represented };
+      return { name, sampledBy: {}, attributes, thinning };
+    }
     const reconciled = reconciliation(unit.reserved, unit.actual);
     return {
       name,
+      sampledBy: { [GENOPS.operationType]: unit.class, ...identity(unit.attributes) },
       attributes: {
-        ...declared(name, unit.class, unit.attributes, unit.decisions),
+        ...declaration(name, unit.decisions),
         ...reconciled,
         [GENOPS.actualExact]: attoToUsd(unit.actual),
         [GENOPS.costTotal]: usd(unit.actual),
         ...unit.mlflow,
+        ...represented,
       },
+      thinning,
       phases: {
         decisions: unit.decisions,
         reservation: reservation(unit.reserved),
@@ -308,23 +371,22 @@ export class SpanEmitter {
   }
 
   /** Made when the operation has settled, with its own start: one that is dropped has cost nothing. */
-  emitOperation({ name, attributes, phases }: OperationShape, told: OperationOccurrence): void {
-    const { startMs, endMs, alerts, error, runSpan, thinning } = told;
-    const parent = below(runSpan);
-    const span = this.#start(
-      name,
-      { startTime: startMs, attributes },
-      thinning === undefined ? parent : thinned(parent, thinning),
-    );
-    span.setAttribute(ADJUSTED_COUNT, thinning?.weight ?? 1);
+  emitOperation(shape: OperationShape, { startMs, endMs, ...told }: OperationOccurrence): void {
+    const { name, sampledBy, attributes, phases, thinning } = shape;
+    const { alerts, error, runSpan } = told;
+    const [start, end] = [instant(startMs), instant(endMs)];
+    const parent = this.#parentOf(runSpan, thinning);
+    const span = this.#startSpan(name, { startTime: start.time, attributes: sampledBy }, parent);
+    span.setAttributes(attributes);
+    this.#log?.opened(span, { ...sampledBy, ...attributes });
     if (phases !== undefined) {
-      this.#tellDecisions(span, phases.decisions, startMs);
-      this.#tell(span, EVENTS.reservation, phases.reservation, startMs);
-      this.#tell(span, EVENTS.reconciliation, phases.reconciliation, endMs);
-      this.#tellAlerts(span, alerts, endMs);
+      this.#tellDecisions(span, phases.decisions, start);
+      this.#tell(span, EVENTS.reservation, phases.reservation, start);
+      this.#tell(span, EVENTS.reconciliation, phases.reconciliation, end);
+      this.#tellAlerts(span, alerts, end);
     }
     if (error !== undefined) fail(span, error);
-    span.end(endMs);
+    span.end(end.time);
   }
 
   /** What was refused is a unit of its own; it tells a reservation only when it had one (section 7.2.1). */
@@ -335,13 +397,14 @@ export class SpanEmitter {
       ...(unit.reserved !== undefined && reservation(unit.reserved)),
       ...unit.mlflow,
     };
-    const span = this.#start(name, { startTime: unit.atMs, attributes }, below(unit.runSpan));
-    this.#tellDecisions(span, unit.decisions, unit.atMs);
+    const at = instant(unit.atMs);
+    const span = this.#start(name, { startTime: at.time, attributes }, below(unit.runSpan));
+    this.#tellDecisions(span, unit.decisions, at);
     if (unit.reserved !== undefined) {
-      this.#tell(span, EVENTS.reservation, reservation(unit.reserved), unit.atMs);
+      this.#tell(span, EVENTS.reservation, reservation(unit.reserved), at);
     }
     span.setAttribute(ERROR_TYPE, errorType(unit.error));
     span.setStatus({ code: SpanStatusCode.ERROR, message: unit.error.message });
-    span.end(unit.atMs);
+    span.end(at.time);
   }
 }
