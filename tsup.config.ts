@@ -12,8 +12,13 @@ const BUNDLED = [
   "js-ini",
   "picocolors",
   "proxy-from-env",
+  "undici",
   "yaml",
 ];
+
+/** These are CommonJS, and ask for Node's modules by require, which no module has. */
+const REQUIRE =
+  'import { createRequire as createRequireForBundle } from "node:module";\nconst require = createRequireForBundle(import.meta.url);';
 
 /** Their licences ask to travel along. */
 function writeNotices(): void {
@@ -75,6 +80,9 @@ export default defineConfig([
     outDir: "dist/node",
     platform: "node",
     splitting: true,
+    // One part of it serves the gateway; a program's own is asked for at run time.
+    noExternal: [/^undici\/lib\//],
+    banner: { js: REQUIRE },
   },
   {
     ...shared,
@@ -124,9 +132,7 @@ export default defineConfig([
     entry: { main: "src/cli/main.ts" },
     outDir: "dist/cli",
     platform: "node",
-    // commander is CommonJS and asks for Node's modules by require.
-    banner: {
-      js: '#!/usr/bin/env node\nimport { createRequire as createRequireForBundle } from "node:module";\nconst require = createRequireForBundle(import.meta.url);',
-    },
+    noExternal: [/^undici\/lib\//],
+    banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
   },
 ]);

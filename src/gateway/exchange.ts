@@ -1,17 +1,13 @@
 // One governed request: read, decided, sent on, and settled by what the server answers.
-import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
-import { type Transform, Transform as TransformStream } from "node:stream";
-import type { GovernanceAttributes } from "../governance/attribution.js";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Decision } from "../governance/decision.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
-import type { Governor, Pending } from "../governance/governor.js";
 import type { Operation } from "../governance/operation.js";
 import { tagsOf } from "../instrumentation/mlflow-calls.js";
 import { answerTo, answerToDoubt, type RefusalAnswer } from "../instrumentation/wire/refusal.js";
-import { readReply, wantsReply } from "../instrumentation/wire/reply.js";
+import { wantsReply } from "../instrumentation/wire/reply.js";
 import {
   readRequest,
-  type Transfer,
   type WireCall,
   type WireReading,
   wantsBody,
@@ -19,50 +15,11 @@ import {
 import { spliceTags } from "../instrumentation/wire/splice.js";
 import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
-import { replyHeaders, requestHeaders } from "./headers.js";
-import { forgedTag, isForeign, type Payers, payerOfNewRun } from "./payers.js";
-import type { Transfers } from "./transfers.js";
-import { collect, type Upstream } from "./upstream.js";
-
-/** What an exchange works with; the same for all until the gateway is configured anew. */
-export interface Room {
-  readonly governor: Governor;
-  readonly upstream: Upstream;
-  readonly payers: Payers;
-  readonly transfers: Transfers;
-  readonly isSecure: boolean;
-  /** Are callers told apart by credentials, so that a run can be somebody else's? */
-  readonly tellsApart: boolean;
-  readonly bodyBytesMax: number;
-  readonly idleTimeoutMs: number;
-  readonly staticPrefix: string;
-  readonly storeUri: string;
-}
-
-/** How an exchange went, for the access log. */
-export interface ExchangeRecord {
-  operation?: string;
-  attributes?: GovernanceAttributes;
-  /** Atto-USD. */
-  cost?: bigint;
-  decision?: string;
-  reasonCode?: string;
-  responseBytes?: number;
-}
-
-/** Answers of more bytes are not read for what they teach. */
-const TEACHING_BYTES_MAX = 32 * 2 ** 20;
-const NO_BYTES = new Uint8Array();
-const GONE = "The caller went away before the request was whole.";
-
-type Operative = Extract<WireReading, { readonly kind: "operation" }>;
-
-/** A call that was let in. */
-interface Admitted {
-  readonly reading: Operative;
-  readonly pending: Pending | undefined;
-  readonly body: Uint8Array | undefined;
-}
+import { Flow } from "./flow.js";
+import { requestHeaders } from "./headers.js";
+import { forgedTag, isForeign, payerOfNewRun } from "./payers.js";
+import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
+import { collect } from "./upstream.js";
 
 export class Exchange {
   readonly #record: ExchangeRecord;
@@ -317,7 +274,7 @@ export class Exchange {
     const { upstream, isSecure, idleTimeoutMs } = this.#room;
     const request = this.#request;
     const declared = request.headers["content-length"];
-    const hasBody = body !== undefined || declared !== undefined || isChunked(request);
+    const flowsBy = body === undefined && (declared !== undefined || isChunked(request));
     const readsReply =
       admitted?.pending !== undefined &&
       wantsReply(admitted.reading.operation, admitted.reading.transfer);
@@ -328,278 +285,36 @@ export class Exchange {
       isSecure,
       hidesAuthorization: this.#caller.hidesAuthorization,
       contentLength,
-      hasBody,
       readsReply,
     });
-    const outgoing = upstream.send(request.method ?? "GET", this.#target, headers);
-    outgoing.setTimeout(idleTimeoutMs, () =>
-      outgoing.destroy(new Error(`the MLflow server was silent for ${idleTimeoutMs} ms`)),
-    );
+    if (flowsBy) this.#continue();
     return new Promise((resolve) => {
       const flow = new Flow(
         this.#room,
         this.#record,
         request,
         this.#response,
-        outgoing,
         admitted,
+        readsReply,
+        (refusal) => this.#refuseWith(refusal),
         resolve,
       );
-      flow.start(readsReply);
-      if (body !== undefined) endWith(outgoing, body);
-      else if (!hasBody) outgoing.end();
-      else {
-        this.#continue();
-        flow.stream((answer) => this.#refuseWith(answer), declared === undefined);
-      }
+      flow.start({
+        method: request.method ?? "GET",
+        target: this.#target,
+        headers,
+        body: flowsBy ? flow.passing(declared === undefined) : body,
+        silenceMs: idleTimeoutMs,
+      });
     });
   }
-}
-
-/** Who somebody is, MLflow's page asks for everybody. */
-function isOwnUser({ method, route }: WireCall): boolean {
-  return method === "GET" && route.endsWith("/mlflow/users/current");
-}
-
-/** Bytes of a body that go with their headers in one piece; copying more would cost more than it saves. */
-const ONE_PIECE_MAX = 64 * 1024;
-
-/** Ends a message; as text, of one byte a letter, a small body is one write together with its headers. */
-function endWith(message: ClientRequest | ServerResponse, body: Uint8Array): void {
-  if (body.length === 0) message.end();
-  else if (body.length > ONE_PIECE_MAX) message.end(body);
-  else
-    message.end(
-      Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"),
-      "latin1",
-    );
-}
-
-function joined(chunks: readonly Buffer[], size: number): Buffer {
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
 }
 
 function isChunked({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined;
 }
 
-/** The two directions of one request, once it was let in; it is settled exactly once. */
-class Flow {
-  readonly #room: Room;
-  readonly #record: ExchangeRecord;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #outgoing: ClientRequest;
-  readonly #admitted: Admitted | undefined;
-  readonly #done: () => void;
-  #isSent = false;
-  #isSettled = false;
-  #isCut = false;
-  /** Has the server begun to answer? How that ends is told by its answer then. */
-  #isAnswered = false;
-
-  constructor(
-    room: Room,
-    record: ExchangeRecord,
-    request: IncomingMessage,
-    response: ServerResponse,
-    outgoing: ClientRequest,
-    admitted: Admitted | undefined,
-    done: () => void,
-  ) {
-    this.#room = room;
-    this.#record = record;
-    this.#request = request;
-    this.#response = response;
-    this.#outgoing = outgoing;
-    this.#admitted = admitted;
-    this.#done = done;
-  }
-
-  start(readsReply: boolean): void {
-    const [outgoing, response] = [this.#outgoing, this.#response];
-    outgoing.once("finish", () => {
-      this.#isSent = true;
-    });
-    outgoing.on("error", (error) => this.#broken(error));
-    outgoing.once("response", (reply) => this.#reply(reply, readsReply));
-    // An upgrade that nobody asked for is no answer.
-    outgoing.once("upgrade", (_reply, socket) => socket.destroy());
-    const left = () => {
-      if (response.writableFinished || this.#isCut) return;
-      // What the server has whole is done there, whoever waits for the answer.
-      if (!this.#isSent) outgoing.destroy(new Error(GONE));
-    };
-    // Somebody may have gone while it was found out who pays.
-    if (response.destroyed) left();
-    else response.once("close", left);
-  }
-
-  /** Sends the body on as it comes. Bytes that nobody has declared are held on budgets while they go by. */
-  stream(refuse: (error: GovernanceRefusal) => void, counts: boolean): void {
-    const [request, outgoing] = [this.#request, this.#outgoing];
-    const pending = this.#admitted?.pending;
-    request.once("aborted", () => {
-      if (!this.#isSent) outgoing.destroy(new Error(GONE));
-    });
-    if (!counts || pending?.operation.upload === undefined) {
-      request.pipe(outgoing);
-      return;
-    }
-    const counter = this.#counting(pending, refuse);
-    counter.once("error", () => outgoing.destroy());
-    request.pipe(counter).pipe(outgoing);
-  }
-
-  #counting(pending: Pending, refuse: (error: GovernanceRefusal) => void): Transform {
-    const { governor } = this.#room;
-    let total = 0;
-    return new TransformStream({
-      transform: (chunk: Buffer, _encoding, next) => {
-        total += chunk.length;
-        let refused: GovernanceRefusal | undefined;
-        try {
-          refused = governor.grow(pending, total);
-        } catch (error) {
-          governor.contain(error);
-        }
-        if (refused === undefined) {
-          next(null, chunk);
-          return;
-        }
-        // Without its last chunk the server throws away what it has, and keeps an older file of that name.
-        this.#isCut = true;
-        this.#isSettled = true;
-        this.#outgoing.destroy();
-        this.#request.unpipe();
-        refuse(refused);
-        this.#request.resume();
-        this.#done();
-      },
-    });
-  }
-
-  #broken(error: Error): void {
-    if (this.#isCut || this.#isAnswered) return;
-    this.#settle(() => this.#fail(error));
-    const { upstream } = this.#room;
-    if (error.message !== GONE) {
-      if (!this.#request.complete) this.#response.shouldKeepAlive = false;
-      sendError(this.#response, {
-        status: 502,
-        errorCode: "TEMPORARILY_UNAVAILABLE",
-        message: `genops: the MLflow server at ${upstream.url.host} gave no answer: ${error.message}`,
-      });
-    }
-    this.#done();
-  }
-
-  #fail(error: unknown): void {
-    const pending = this.#admitted?.pending;
-    if (pending !== undefined) this.#room.governor.fail(pending, error);
-  }
-
-  /** Whatever goes wrong in the books, the answer goes its way. */
-  #settle(how: () => void): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    try {
-      how();
-    } catch (error) {
-      this.#room.governor.contain(error);
-    }
-  }
-
-  #reply(reply: IncomingMessage, reads: boolean): void {
-    if (this.#isCut) {
-      reply.destroy();
-      return;
-    }
-    this.#isAnswered = true;
-    const response = this.#response;
-    const status = reply.statusCode ?? 502;
-    const teaches = reads && status === 200;
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const isOpen = !response.headersSent && !response.destroyed;
-    const length = Number(reply.headers["content-length"] ?? Number.NaN);
-    // A small answer is sent when it is whole and booked, in one piece.
-    const isSmall = isOpen && length <= ONE_PIECE_MAX && this.#request.method !== "HEAD";
-    const isRead = isSmall || teaches || status !== 200;
-    // What was sent is what was done: only the last bytes of an answer wait for the books.
-    const headers = replyHeaders(reply);
-    if (isOpen && !isSmall) response.writeHead(status, reply.statusMessage, headers);
-    if (!this.#request.complete) this.#request.resume();
-    reply.on("data", (chunk: Buffer) => {
-      this.#record.responseBytes = (this.#record.responseBytes ?? 0) + chunk.length;
-      if (isRead && size <= TEACHING_BYTES_MAX) {
-        size += chunk.length;
-        chunks.push(chunk);
-      }
-      if (!isSmall && !response.destroyed && !response.write(chunk)) {
-        reply.pause();
-        response.once("drain", () => reply.resume());
-      }
-    });
-    response.once("close", () => reply.resume());
-    let isOver = false;
-    const end = (isWhole: boolean) => {
-      if (isOver) return;
-      isOver = true;
-      const body = size <= TEACHING_BYTES_MAX ? joined(chunks, size) : undefined;
-      this.#settle(() => this.#settleBy(status, isWhole ? body : undefined));
-      if (isSmall && !response.destroyed) {
-        response.writeHead(status, reply.statusMessage, headers);
-        if (isWhole) endWith(response, body ?? NO_BYTES);
-        else {
-          // As much as came, and then the end that the server made.
-          response.flushHeaders();
-          if (body !== undefined && body.length > 0) response.write(body);
-          setImmediate(() => response.destroy());
-        }
-      } else if (isWhole) response.end();
-      else response.destroy();
-      this.#done();
-    };
-    reply.once("end", () => end(true));
-    reply.once("aborted", () => end(false));
-    reply.once("error", () => end(false));
-    reply.once("close", () => end(reply.complete));
-  }
-
-  #settleBy(status: number, body: Uint8Array | undefined): void {
-    const { governor, transfers } = this.#room;
-    const { reading, pending } = this.#admitted ?? {};
-    if (reading === undefined || pending === undefined) return;
-    const { call, transfer } = reading;
-    if (transfer !== undefined) {
-      this.#settleTransfer(transfer, status, body, reading, pending);
-      return;
-    }
-    const result = readReply(governor, pending.operation, call, { status, body });
-    if (result.kind === "succeeded") governor.succeed(pending, result.outcome);
-    else if (status === 200) governor.succeed(pending, {});
-    else governor.fail(pending, result.error);
-    if (status === 200) this.#record.cost = governor.engine.lastCost();
-    transfers.endedRun(result.kind === "succeeded" ? result.outcome.endedRun?.runId : undefined);
-  }
-
-  #settleTransfer(
-    transfer: Transfer,
-    status: number,
-    body: Uint8Array | undefined,
-    { operation, call }: Operative,
-    pending: Pending,
-  ): void {
-    const { governor, transfers } = this.#room;
-    const result = readReply(governor, operation, call, { status, body }, transfer);
-    const { authorization } = this.#request.headers;
-    if (transfer.step === "abort") governor.cancel(pending);
-    else if (result.kind === "failed") governor.fail(pending, result.error);
-    else if (transfer.step === "create" && result.transferKey !== undefined) {
-      transfers.keep(result.transferKey, pending);
-    } else if (transfer.step === "presign") {
-      transfers.watch(pending, transfer.path, authorization);
-    } else transfers.settle(pending, transfer.path, authorization);
-  }
+/** Who somebody is, MLflow's page asks for everybody. */
+function isOwnUser({ method, route }: WireCall): boolean {
+  return method === "GET" && route.endsWith("/mlflow/users/current");
 }

@@ -21,10 +21,11 @@ import {
   type GatewayOptions,
 } from "./configuration.js";
 import { Confirmations } from "./confirmations.js";
-import { Exchange, type ExchangeRecord, type Room } from "./exchange.js";
+import { Exchange } from "./exchange.js";
 import { adjustLedger, startLedger } from "./ledger.js";
 import { isOperatorPath, Operator } from "./operator/operator.js";
 import { Payers } from "./payers.js";
+import type { ExchangeRecord, Room } from "./room.js";
 import { PayerSignatures } from "./signature.js";
 import { Transfers } from "./transfers.js";
 import { Upstream } from "./upstream.js";

@@ -58,7 +58,6 @@ export interface ForwardedRequest {
   readonly hidesAuthorization: boolean;
   /** Bytes of the body; undefined when it flows by and nobody has said. */
   readonly contentLength: number | undefined;
-  readonly hasBody: boolean;
   /** Must the answer be readable as it comes? */
   readonly readsReply: boolean;
 }
@@ -93,12 +92,19 @@ export function requestHeaders(request: IncomingMessage, to: ForwardedRequest): 
     forwarded.push("Origin", originFor(headers.origin, request, to.upstream));
   }
   if (to.contentLength !== undefined) forwarded.push("Content-Length", String(to.contentLength));
-  else if (to.hasBody) forwarded.push("Transfer-Encoding", "chunked");
-  forwarded.push("Connection", "keep-alive");
   return forwarded;
 }
 
 /** Headers of an answer for the caller, names and values in turn. */
-export function replyHeaders({ headers, rawHeaders }: IncomingMessage): string[] {
-  return passed(rawHeaders, headers.connection, () => false);
+export function replyHeaders(rawHeaders: readonly string[]): string[] {
+  return passed(rawHeaders, headerIn(rawHeaders, "connection"), () => false);
+}
+
+/** The first value of a header, whose name is given in lower case; of names and values in turn. */
+export function headerIn(rawHeaders: readonly string[], name: string): string | undefined {
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const given = rawHeaders[index] as string;
+    if (given.length === name.length && given.toLowerCase() === name) return rawHeaders[index + 1];
+  }
+  return undefined;
 }

@@ -1,12 +1,9 @@
 // The server behind the gateway: connections that are kept, and small questions of the gateway's own.
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-} from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import type { Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import type { Dispatcher, Pool } from "undici";
+// Alone, as the rest of it is not needed and would travel along.
+import UndiciPool from "undici/lib/dispatcher/pool.js";
 
 /** A connection at rest is closed before the server does it (uvicorn: after 5 s), so that no call meets a closed one. */
 const REST_MS = 3000;
@@ -18,6 +15,17 @@ export interface UpstreamAnswer {
   readonly status: number;
   /** Parsed; undefined for what is no JSON. */
   readonly body: unknown;
+}
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Path and query below the server's own. */
+  readonly target: string;
+  /** Names and values in turn; none of them belongs to the connection. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | Readable | undefined;
+  /** Milliseconds that the server may be silent, before its answer and in it. */
+  readonly silenceMs: number;
 }
 
 /** Collects a body of bounded size. Rejects with a RangeError for one that is larger, and when it is cut off. */
@@ -49,25 +57,57 @@ function jsonOf(bytes: Buffer): unknown {
   }
 }
 
-/** Keeps connections at rest for a while that is shorter than the server's. */
-function restingBriefly<A extends HttpAgent>(agent: A): A {
-  const keep = agent.keepSocketAlive.bind(agent);
-  agent.keepSocketAlive = (socket) => {
-    (socket as Socket).setTimeout(REST_MS);
-    return keep(socket);
-  };
-  const reuse = agent.reuseSocket.bind(agent);
-  agent.reuseSocket = (socket, request) => {
-    (socket as Socket).setTimeout(0);
-    reuse(socket, request);
-  };
-  return agent;
+const SILENCES: readonly unknown[] = ["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"];
+
+/** Why there is no answer, for people. */
+export function reasonOfNoAnswer(error: Error, silenceMs: number): string {
+  return SILENCES.includes((error as { code?: unknown }).code)
+    ? `the MLflow server was silent for ${silenceMs} ms`
+    : error.message;
+}
+
+/** Takes a small answer whole. */
+class Question implements Dispatcher.DispatchHandlers {
+  readonly #chunks: Buffer[] = [];
+  readonly #resolve: (answer: UpstreamAnswer) => void;
+  readonly #reject: (error: Error) => void;
+  #status = 0;
+  #size = 0;
+  #abort: (error?: Error) => void = () => {};
+
+  constructor(resolve: (answer: UpstreamAnswer) => void, reject: (error: Error) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+  }
+
+  onHeaders(status: number): boolean {
+    this.#status = status;
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#size += chunk.length;
+    if (this.#size <= ANSWER_BYTES_MAX) this.#chunks.push(chunk);
+    else this.#abort(new RangeError(`more than ${ANSWER_BYTES_MAX} bytes`));
+    return true;
+  }
+
+  onComplete(): void {
+    this.#resolve({ status: this.#status, body: jsonOf(Buffer.concat(this.#chunks)) });
+  }
+
+  onError(error: Error): void {
+    this.#reject(new Error(reasonOfNoAnswer(error, ASK_MS), { cause: error }));
+  }
 }
 
 export class Upstream {
   readonly url: URL;
-  readonly #isSecure: boolean;
-  readonly #agent: HttpAgent;
+  readonly #pool: Pool;
   /** Before every path; the server may live below one. */
   readonly #base: string;
   /** What MLflow was given as `--static-prefix`: its whole interface is behind it. */
@@ -76,24 +116,28 @@ export class Upstream {
   constructor(url: URL, staticPrefix: string) {
     this.url = url;
     this.#staticPrefix = staticPrefix;
-    this.#isSecure = url.protocol === "https:";
-    const options = { keepAlive: true, maxFreeSockets: 256, scheduling: "lifo" as const };
-    this.#agent = restingBriefly(this.#isSecure ? new HttpsAgent(options) : new HttpAgent(options));
+    this.#pool = new UndiciPool(url.origin, {
+      keepAliveTimeout: REST_MS,
+      keepAliveMaxTimeout: REST_MS,
+      pipelining: 1,
+    });
     this.#base = url.pathname.replace(/\/+$/, "");
   }
 
-  /** Begins a request; headers are names and values in turn. */
-  send(method: string, target: string, headers: readonly string[]): ClientRequest {
-    const make = this.#isSecure ? httpsRequest : httpRequest;
-    return make({
-      protocol: this.url.protocol,
-      hostname: this.url.hostname.replace(/^\[|\]$/g, ""),
-      port: this.url.port === "" ? undefined : this.url.port,
-      method,
-      path: `${this.#base}${target}`,
-      headers: headers as string[],
-      agent: this.#agent,
-    });
+  /** Sends a request; all that becomes of it, `handler` is told. */
+  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandlers): void {
+    const { method, target, headers, body = null, silenceMs } = request;
+    this.#pool.dispatch(
+      {
+        method: method as Dispatcher.HttpMethod,
+        path: `${this.#base}${target}`,
+        headers: headers as string[],
+        body,
+        headersTimeout: silenceMs,
+        bodyTimeout: silenceMs,
+      },
+      handler,
+    );
   }
 
   /** Asks MLflow something small with the caller's own credentials. @throws when there is no answer. */
@@ -101,38 +145,18 @@ export class Upstream {
     method: string,
     target: string,
     authorization: string | undefined,
-    body?: unknown,
+    message?: unknown,
   ): Promise<UpstreamAnswer> {
-    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const headers = [
-      "Host",
-      this.url.host,
-      "Accept",
-      "application/json",
-      "Connection",
-      "keep-alive",
-    ];
+    const body = message === undefined ? undefined : Buffer.from(JSON.stringify(message));
+    const headers = ["Host", this.url.host, "Accept", "application/json"];
     if (authorization !== undefined) headers.push("Authorization", authorization);
-    if (bytes !== undefined) {
-      headers.push("Content-Type", "application/json", "Content-Length", String(bytes.length));
-    }
-    return new Promise((resolve, reject) => {
-      const request = this.send(method, `${this.#staticPrefix}${target}`, headers);
-      request.setTimeout(ASK_MS, () =>
-        request.destroy(new Error(`the MLflow server did not answer within ${ASK_MS} ms`)),
-      );
-      request.once("error", reject);
-      request.once("response", (reply) => {
-        collect(reply, ANSWER_BYTES_MAX).then(
-          (answer) => resolve({ status: reply.statusCode ?? 0, body: jsonOf(answer) }),
-          reject,
-        );
-      });
-      request.end(bytes);
-    });
+    if (body !== undefined) headers.push("Content-Type", "application/json");
+    const path = `${this.#staticPrefix}${target}`;
+    const asked = { method, target: path, headers, body, silenceMs: ASK_MS };
+    return new Promise((resolve, reject) => this.send(asked, new Question(resolve, reject)));
   }
 
   close(): void {
-    this.#agent.destroy();
+    void this.#pool.destroy();
   }
 }
