@@ -22,6 +22,7 @@ import {
 } from "./configuration.js";
 import { Confirmations } from "./confirmations.js";
 import { Exchange } from "./exchange.js";
+import { callerHeaders } from "./headers.js";
 import { adjustLedger, startLedger } from "./ledger.js";
 import { isOperatorPath, Operator } from "./operator/operator.js";
 import { Payers } from "./payers.js";
@@ -262,7 +263,7 @@ class ListeningGateway implements Gateway {
     }
     const caller = callers.identify({
       path,
-      headers: request.headersDistinct,
+      headers: callerHeaders(request.rawHeaders),
       remoteAddress: request.socket.remoteAddress,
     });
     if (isRefusedCaller(caller)) {

@@ -108,3 +108,17 @@ export function headerIn(rawHeaders: readonly string[], name: string): string | 
   }
   return undefined;
 }
+
+/** Headers that may say who is calling, each with all of its values: no client may say it twice. */
+export function callerHeaders(rawHeaders: readonly string[]): Record<string, string[]> {
+  const headers: Record<string, string[]> = {};
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] as string).toLowerCase();
+    if (name !== "host" && name !== "authorization" && !name.startsWith(OWN_PREFIX)) continue;
+    const value = rawHeaders[index + 1] as string;
+    const before = headers[name];
+    if (before === undefined) headers[name] = [value];
+    else before.push(value);
+  }
+  return headers;
+}

@@ -46,18 +46,29 @@ type Settled = Omit<Settlement, "experimentId" | "storage"> & {
 
 /** Tells what an operation's bytes cost apart from its call, and which experiment it belongs to. */
 export function settlementOf(settled: Settled): Settlement {
-  const { operation, entry, run, outcome, cost, storageBackends, sizeBytes } = settled;
+  const { operation, entry, run, outcome, cost, storageBackends, sizeBytes, failed } = settled;
   const { upload } = operation;
   // Only bytes have to be told apart from their call.
   const ofCall =
     upload === undefined || entry.price === null ? 0n : usdToAtto(entry.price, entry.name);
+  // Field by field: to spread them costs as much as all the rest.
   return {
-    ...settled,
+    operation,
+    entry,
+    attributes: settled.attributes,
+    run,
+    cost,
+    flags: settled.flags,
+    failed,
+    startMs: settled.startMs,
+    elapsedMs: settled.elapsedMs,
+    outcome,
+    names: settled.names,
     experimentId: run?.experimentId ?? outcome.createdExperimentId ?? operation.experimentId,
     storage: upload && {
       meter: storageMeter(storageBackend(upload.artifactUri, storageBackends)),
       sizeBytes,
-      cost: settled.failed ? 0n : cost - ofCall,
+      cost: failed ? 0n : cost - ofCall,
     },
   };
 }

@@ -58,6 +58,12 @@ function nothing(): Usage {
   return { cost: 0n, operations: 0, errors: 0 };
 }
 
+function add(usage: Usage, cost: bigint, failed: boolean, counts: boolean): void {
+  usage.cost += cost;
+  if (failed) usage.errors++;
+  else if (counts) usage.operations++;
+}
+
 class Breakdown {
   readonly usage = new Map<string, Usage>();
 
@@ -85,17 +91,12 @@ class Day {
 
   book({ attributes, entry, cost, failed }: Settlement): void {
     const { team, project, customerId } = attributes;
-    for (const usage of [
-      this.total,
-      this.teams.of(team),
-      this.projects.of(project),
-      this.customers.of(customerId),
-      this.operations.of(entry.name),
-    ]) {
-      usage.cost += cost;
-      if (failed) usage.errors++;
-      else if (entry.counted) usage.operations++;
-    }
+    const counts = !failed && entry.counted;
+    add(this.total, cost, failed, counts);
+    add(this.teams.of(team), cost, failed, counts);
+    add(this.projects.of(project), cost, failed, counts);
+    add(this.customers.of(customerId), cost, failed, counts);
+    add(this.operations.of(entry.name), cost, failed, counts);
   }
 }
 
@@ -117,6 +118,8 @@ export class Account implements SettlementObserver {
 
   readonly #now: () => number;
   readonly #payers = new Map<string, PayerUsage>();
+  #lastAttributes: GovernanceAttributes | undefined;
+  #lastUsage: PayerUsage | undefined;
   #day: Day;
 
   constructor(now: () => number = Date.now) {
@@ -185,7 +188,16 @@ export class Account implements SettlementObserver {
     this.storedBytes.set(backend, before + BigInt(storage.sizeBytes));
   }
 
-  #pay({ team, project, environment }: GovernanceAttributes, cost: bigint): void {
+  #pay(attributes: GovernanceAttributes, cost: bigint): void {
+    // A run's attributes are one object for all of its calls.
+    if (attributes !== this.#lastAttributes || this.#lastUsage === undefined) {
+      this.#lastAttributes = attributes;
+      this.#lastUsage = this.#usageOf(attributes);
+    }
+    this.#lastUsage.cost += cost;
+  }
+
+  #usageOf({ team, project, environment }: GovernanceAttributes): PayerUsage {
     const key = JSON.stringify([team, project, environment]);
     let usage = this.#payers.get(key);
     if (usage === undefined) {
@@ -197,6 +209,6 @@ export class Account implements SettlementObserver {
       usage = this.#payers.get(kept) ?? { payer, cost: 0n };
       this.#payers.set(kept, usage);
     }
-    usage.cost += cost;
+    return usage;
   }
 }

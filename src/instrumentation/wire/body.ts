@@ -5,7 +5,7 @@
 // clients encoded twice, and an empty message for what is no JSON at all. Where a later or other server might
 // read somebody else's name in it, a body is refused.
 import { parseJson, utf8Of } from "./json.js";
-import { membersOf, textOf, wholeSpan } from "./json-spans.js";
+import { type Member, membersOf, textOf, wholeSpan } from "./json-spans.js";
 
 /** A request message in MLflow's own names (snake_case). */
 export type WireMessage = Readonly<Record<string, unknown>>;
@@ -111,19 +111,19 @@ export function doubtOfNewRun(message: WireMessage): Doubt | undefined {
 /** Reads the object in `bytes`; `parsed` is the same, as it was parsed. */
 function readObject(bytes: Uint8Array, parsed: Readonly<Record<string, unknown>>): ReadBody {
   const message: Record<string, unknown> = {};
-  const seen = new Map<string, { readonly name: string; readonly text: string }>();
+  const seen = new Map<string, Member>();
   const members = membersOf(bytes, wholeSpan(bytes));
-  for (const { name, value } of members) {
+  for (const member of members) {
+    const { name, value } = member;
     if (EXTENSION.test(name)) return doubt(name, "is no field of MLflow's; leave it out");
     const field = fieldOf(name);
     if (GOVERNED.has(field)) {
-      const text = textOf(bytes, value);
       const before = seen.get(field);
-      if (before !== undefined && before.text !== text) {
+      if (before !== undefined && textOf(bytes, before.value) !== textOf(bytes, value)) {
         const both = before.name === name ? "twice" : `as ${before.name} and as ${name}`;
         return doubt(field, `is in the body ${both}, with different values; send it once`);
       }
-      seen.set(field, { name, text });
+      seen.set(field, member);
     }
     // Null is absent to protobuf; and no field has the other's name.
     if (parsed[name] !== null && name !== "__proto__") message[field] = parsed[name];

@@ -78,6 +78,22 @@ export function textOf(bytes: Uint8Array, { start, end }: Span): string {
   return UTF8.decode(bytes.subarray(start, end));
 }
 
+/** Letters, digits and underscores of a name of MLflow's, as one byte each; undefined for any other name. */
+function plainNameOf(bytes: Uint8Array, { start, end }: Span): string | undefined {
+  let name = "";
+  for (let at = start + 1; at < end - 1; at++) {
+    const byte = bytes[at] as number;
+    const isLetter = (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a);
+    if (!isLetter && byte !== 0x5f && (byte < 0x30 || byte > 0x39)) return undefined;
+    name += String.fromCharCode(byte);
+  }
+  return name;
+}
+
+function nameOf(bytes: Uint8Array, span: Span): string {
+  return plainNameOf(bytes, span) ?? (JSON.parse(textOf(bytes, span)) as string);
+}
+
 /** Elements of an array in JSON that is known to be well formed. */
 export function elementsOf(bytes: Uint8Array, { start, end }: Span): Span[] {
   const elements: Span[] = [];
@@ -99,7 +115,7 @@ export function membersOf(bytes: Uint8Array, { start, end }: Span): Member[] {
     const colon = behindBlanks(bytes, name.end);
     if (bytes[colon] !== COLON) break;
     const value = valueAt(bytes, colon + 1);
-    members.push({ name: JSON.parse(textOf(bytes, name)) as string, value });
+    members.push({ name: nameOf(bytes, name), value });
     at = behindBlanks(bytes, behindBlanks(bytes, value.end) + 1);
   }
   return members;

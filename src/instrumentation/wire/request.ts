@@ -111,9 +111,39 @@ interface Target {
   readonly query: string;
   readonly id: number;
   readonly entry: EngineOperation | undefined;
+  /** Is its body a message that says whose it is? */
+  readonly hasMessage: boolean;
+  readonly route: string;
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** Targets of each engine that were found out already: most calls are made to the same few, without a query. */
+const LOCATED = new WeakMap<object, Map<string, Target | Doubt>>();
+const LOCATED_MAX = 256;
+const LOCATED_LENGTH_MAX = 200;
+
 function locate(
+  method: string,
+  target: string,
+  governor: Pick<Governor, "engine">,
+  options: Pick<WireOptions, "staticPrefix">,
+): Target | Doubt {
+  if (target.length > LOCATED_LENGTH_MAX) return located(method, target, governor, options);
+  let known = LOCATED.get(governor.engine);
+  if (known === undefined) {
+    known = new Map();
+    LOCATED.set(governor.engine, known);
+  }
+  const key = `${method} ${options.staticPrefix ?? ""} ${target}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const found = located(method, target, governor, options);
+  if (known.size >= LOCATED_MAX) known.clear();
+  known.set(key, found);
+  return found;
+}
+
+function located(
   method: string,
   target: string,
   { engine }: Pick<Governor, "engine">,
@@ -125,7 +155,15 @@ function locate(
   const { path } = found;
   // What was encoded is part of the path, not the begin of a query.
   const id = engine.classify(method, path.replace(/[?#]/g, "_"));
-  return { path, query: mark < 0 ? "" : target.slice(mark + 1), id, entry: engine.operations[id] };
+  const entry = engine.operations[id];
+  return {
+    path,
+    query: mark < 0 ? "" : target.slice(mark + 1),
+    id,
+    entry,
+    hasMessage: entry !== undefined && bodyMatters(method, entry),
+    ...routeOf(path),
+  };
 }
 
 function bodyMatters(method: string, { class: kind, name }: EngineOperation): boolean {
@@ -140,7 +178,7 @@ export function wantsBody(
   options: Pick<WireOptions, "staticPrefix"> = {},
 ): boolean {
   const found = locate(method, target, governor, options);
-  return !("field" in found) && found.entry !== undefined && bodyMatters(method, found.entry);
+  return !("field" in found) && found.hasMessage;
 }
 
 /** By which an upload in parts is known: its id, and which file it makes. */
@@ -256,10 +294,9 @@ export function readRequest(
   const { method, target, contentEncoding, contentLength, body } = request;
   const found = locate(method, target, governor, options);
   if ("field" in found) return refused(found);
-  const { path, query, id, entry } = found;
+  const { path, query, id, entry, route, parameters } = found;
   if (entry === undefined) return FOREIGN;
-  const { route, parameters } = routeOf(path);
-  const read: ReadBody = bodyMatters(method, entry)
+  const read: ReadBody = found.hasMessage
     ? readBody(body, contentEncoding)
     : { message: method === "GET" || entry.name === "log_artifact" ? readQuery(query) : {} };
   const isRead = entry.class.endsWith("-read");
