@@ -1,7 +1,15 @@
 // `genops budget`: what the journals say, with processes that end, run and are killed, and a budget set back.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -219,6 +227,29 @@ describe("reset", () => {
       resets: [{ spent, uncertain }],
     });
   });
+
+  it.runIf(existsSync("/dev/full"))(
+    "is not done where its audit trail cannot be written, and says which file, why, and what to do",
+    async () => {
+      const { start, run, read, cwd } = await machine();
+      await start().ended;
+      const before = await read("list");
+      const full = join(cwd, "full.jsonl");
+      symlinkSync("/dev/full", full);
+      for (const [file, cause] of [
+        [full, "the disk is full (ENOSPC). Make room there"],
+        ["/sys/genops/audit.jsonl", "denied"],
+      ] as const) {
+        const refused = await run("reset", "daily", "--yes", "--audit-log", file);
+        expect(refused).toMatchObject({ code: 1, stdout: "" });
+        expect(refused.stderr).toMatch(/^genops: budget "daily" was not reset: .*\n$/);
+        expect(refused.stderr).toContain(`${JSON.stringify(file)}: `);
+        expect(refused.stderr).toContain(cause);
+        expect(refused.stderr).toContain("choose another file with auditLog");
+      }
+      expect(await read("list")).toEqual(before);
+    },
+  );
 
   it("lets a budget that blocked let calls pass again", async () => {
     const { start, run } = await machine();

@@ -12,7 +12,8 @@ import {
 } from "../../governance/journal/ledgers.js";
 import { defaultJournalFolder } from "../../governance/journal/place.js";
 import { nearestName } from "../../nearest-name.js";
-import { openAuditFile } from "../../telemetry/audit/file.js";
+import { AuditWriteError } from "../../telemetry/audit/failure.js";
+import { openAuditFile } from "../../telemetry/audit/open-file.js";
 import type { AuditDecision, AuditSink } from "../../telemetry/audit/record.js";
 import { paintFor } from "../../terminal/terminal.js";
 import { CommandError, UsageError } from "../failure.js";
@@ -191,6 +192,34 @@ function auditRecord(
   };
 }
 
+/**
+ * The trail, once it has been told what is about to be done.
+ * @throws {CommandError} when it cannot be: nothing is done by hand that nobody will know of.
+ */
+function auditBefore(found: Found, options: ResetOptions): AuditSink | undefined {
+  try {
+    const audit = auditOf(options);
+    audit?.(auditRecord(found, "before"));
+    return audit;
+  } catch (error) {
+    if (!(error instanceof AuditWriteError)) throw error;
+    const name = JSON.stringify(found.standing.budget);
+    throw new CommandError(
+      `budget ${name} was not reset: the audit trail cannot be written. ${error.message}`,
+    );
+  }
+}
+
+/** Tells the trail how it went; that it could not be told does not change what was done. */
+function auditAfter(audit: AuditSink | undefined, found: Found, failure?: unknown): void {
+  try {
+    audit?.(auditRecord(found, "after", failure));
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`genops: the audit trail does not say how this ended. ${text}\n`);
+  }
+}
+
 async function reset(name: string, options: ResetOptions): Promise<void> {
   const [found, ...others] = named(name, options) as [Found, ...Found[]];
   const { ledger, standing } = found;
@@ -206,21 +235,20 @@ async function reset(name: string, options: ResetOptions): Promise<void> {
   if (!options.yes && !(await confirmed(question, terminal))) {
     throw new CommandError(`budget ${JSON.stringify(name)} was left as it is`);
   }
-  const audit = auditOf(options);
-  audit?.(auditRecord(found, "before"));
+  const audit = auditBefore(found, options);
   let done: BudgetStanding;
   try {
     const by = `${userName()} on ${hostname()}`;
     const usage = resetBudget(ledger, standing.name, by, Date.now());
     done = { ...standing, usage };
   } catch (error) {
-    audit?.(auditRecord(found, "after", error));
+    auditAfter(audit, found, error);
     if (error instanceof ResetError) {
       throw new CommandError(`budget ${JSON.stringify(name)} was not reset: ${error.message}`);
     }
     throw new CommandError(`cannot write in '${ledger.path}': ${fileProblem(error)}`);
   }
-  audit?.(auditRecord({ ledger, standing: done }, "after"));
+  auditAfter(audit, { ledger, standing: done });
   if (options.json) {
     const [now] = named(name, { ...options, ledger: ledger.name });
     const before = ledgerDocument(ledger, [done]);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import fc from "fast-check";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { openAuditFile } from "../../../src/telemetry/audit/file.js";
+import { openAuditFile } from "../../../src/telemetry/audit/open-file.js";
 import type { AuditSink } from "../../../src/telemetry/audit/record.js";
 import {
   readAuditBytes,
@@ -44,7 +44,7 @@ async function reopen(path: string, maxBytes?: number): Promise<AuditSink> {
   for (const file of readdirSync(join(path, "..")).filter((name) => name.endsWith(".lock"))) {
     rmSync(join(path, "..", file));
   }
-  const room = await import("../../../src/telemetry/audit/file.js");
+  const room = await import("../../../src/telemetry/audit/open-file.js");
   return room.openAuditFile({ path, maxBytes });
 }
 
