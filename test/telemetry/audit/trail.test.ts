@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import * as mlflow from "../../../src/mlflow/node.js";
 import {
   type AdapterOptions,
@@ -215,6 +215,15 @@ describe("a trail that cannot be kept", () => {
       ]);
     },
   );
+
+  it("is told on the console where no logger is given: nobody listens to OpenTelemetry's unless asked to", async () => {
+    const told = vi.spyOn(console, "warn").mockImplementation(() => {});
+    onTestFinished(() => told.mockRestore());
+    await adapterWith({ auditLog: "/sys/genops/audit.jsonl", logger: undefined });
+    expect(told.mock.calls).toEqual([
+      [expect.stringContaining("genops: the audit trail cannot be written")],
+    ]);
+  });
 
   it("for a folder that nobody may write to is told once, and governance goes on", async () => {
     // Not even the system's administrator makes a folder there.
