@@ -34,6 +34,7 @@ export const TITLES: Readonly<Record<CheckName, string>> = {
   sampling: "sampling",
   conformance: "conformance",
   export: "export",
+  logRecords: "log records",
 };
 
 const AREAS: Readonly<Record<Area, string>> = {

@@ -20,7 +20,8 @@ export type CheckName =
   | "limits"
   | "sampling"
   | "conformance"
-  | "export";
+  | "export"
+  | "logRecords";
 
 /** One thing to mend. No text of it holds a secret. */
 export interface ValidationIssue {
