@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import fc from "fast-check";
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { openAuditFile } from "../../../src/telemetry/audit/open-file.js";
 import type { AuditSink } from "../../../src/telemetry/audit/record.js";
 import {
@@ -263,7 +263,8 @@ describe("processes", () => {
     readonly process: ChildProcess;
     /** Records that it said were written. */
     acknowledged(): number;
-    readonly ready: Promise<unknown>;
+    /** Resolves once it has said so of more than these, however long that takes, or is gone. */
+    hasAcknowledged(records: number): Promise<void>;
     readonly gone: Promise<unknown>;
   }
 
@@ -274,15 +275,35 @@ describe("processes", () => {
       String(count),
       ...(maxBytes ? [String(maxBytes)] : []),
     ]);
-    let output = "";
+    // The first line says that it is ready.
+    let lines = -1;
+    let isGone = false;
+    let told = () => {};
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      output += chunk;
+      lines += chunk.split("\n").length - 1;
+      told();
     });
+    const gone = once(child, "close").then(() => {
+      isGone = true;
+      told();
+    });
+    // Before its folder is removed.
+    onTestFinished(async () => {
+      child.kill("SIGKILL");
+      await gone;
+    });
+    const acknowledged = () => Math.max(0, lines);
     return {
       process: child,
-      acknowledged: () => Math.max(0, output.split("\n").length - 2),
-      ready: once(child.stdout, "data"),
-      gone: once(child, "close"),
+      acknowledged,
+      async hasAcknowledged(records) {
+        while (acknowledged() <= records && !isGone) {
+          await new Promise<void>((again) => {
+            told = again;
+          });
+        }
+      },
+      gone,
     };
   }
 
@@ -300,12 +321,9 @@ describe("processes", () => {
     const path = join(await temporaryFolder(), "audit.jsonl");
     let acknowledged = 0;
     for (let round = 0; round < 6; round++) {
-      const writer = start(path, 10_000_000, 256 * 1024);
-      await writer.ready;
-      await vi.waitFor(() => expect(writer.acknowledged()).toBeGreaterThan(300 * round), {
-        timeout: 30_000,
-        interval: 3,
-      });
+      // Full files are followed by the next: about every hundred records.
+      const writer = start(path, 10_000_000, 48 * 1024);
+      await writer.hasAcknowledged(60 * round);
       writer.process.kill("SIGKILL");
       await writer.gone;
       expect(writer.acknowledged()).toBeGreaterThan(0);
@@ -316,6 +334,7 @@ describe("processes", () => {
     await last.gone;
     const { chains, broken } = verifyAuditFiles(filesBeside(path));
     expect(broken).toBeUndefined();
+    expect(chains[0]?.files.length).toBeGreaterThan(6);
     // One chain through all seven of them: each took over from one that was gone.
     expect(chains).toHaveLength(1);
     expect(existsSync(`${path}.lock`)).toBe(false);
