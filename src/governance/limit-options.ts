@@ -60,6 +60,8 @@ export interface LimitOptions {
 
 /** Name of the budget that `budgetDailyLimit` makes. */
 const DAILY = "daily";
+/** What a ledger calls all that was spent on a UTC day, among its budgets. */
+export const DAY_NAME = "(day)";
 
 const BUDGET_FIELDS = ["name", "limit", "unit", "period", "scope", "action", "alertAt"];
 const RATE_FIELDS = ["name", "operations", "per", "scope", "action"];
@@ -218,10 +220,17 @@ export function dailyBudget(field: string, limit: unknown): BudgetOption {
   return { name: DAILY, limit: limit as Decimal, period: "day", alertAt: DEFAULT_ALERTS };
 }
 
-/** @throws {ConfigurationError} when a name is used twice: what is decided is told by it. */
+/** @throws {ConfigurationError} when a name is used twice, or is the ledger's own: what is decided is told by it. */
 export function checkLimitNames({ budgets, rateLimits }: LimitOptions): void {
   const names = new Set<string>();
   for (const { name } of [...budgets, ...rateLimits]) {
+    if (name === DAY_NAME) {
+      throw invalid(
+        "budgets",
+        name,
+        `${shown(name)} is what the ledger calls its own day; choose another name`,
+      );
+    }
     if (!names.has(name)) {
       names.add(name);
       continue;

@@ -289,6 +289,49 @@ describe("reset", () => {
     expect((await run("reset", "daily", "--yes", "--ledger", ledger)).code).toBe(0);
   });
 
+  it("takes the one that a program has now where its period was changed", async () => {
+    const { start, run, read, options } = await machine();
+    await start({ operations: 1 }).ended;
+    const budgets = [{ name: "daily", limit: 0.01, period: "month" } as const];
+    await start({ operations: 1, options: { ...options, budgets } }).ended;
+    const spentOf = async () => {
+      const [ledger] = (await read("show", "daily")).ledgers.slice(0, 1);
+      const { ledgers } = await read("list");
+      expect(ledger.name).toBe(ledgers[0].name);
+      return ledgers[0].budgets
+        .filter(({ budget }: { budget: string }) => budget === "daily")
+        .map(({ period, spent }: { period: string; spent: string }) => [period, spent]);
+    };
+    expect(Object.fromEntries(await spentOf())).toEqual({ day: "0.0002", month: "0.0002" });
+    expect(await run("reset", "daily", "--yes")).toMatchObject({ code: 0, stderr: "" });
+    expect(Object.fromEntries(await spentOf())).toEqual({ day: "0.0002", month: "0" });
+  });
+
+  it("says which ones there are where no program has any of them now", async () => {
+    const { start, run, options, journal } = await machine();
+    await start({ operations: 1 }).ended;
+    const budgets = [{ name: "daily", limit: 0.01, period: "month" } as const];
+    await start({ operations: 1, options: { ...options, budgets } }).ended;
+    const [ledger = ""] = readdirSync(journal);
+    writeFileSync(join(journal, ledger, "ledger.json"), "garbage");
+    const told = await run("reset", "daily", "--yes");
+    expect(told.code).toBe(2);
+    expect(told.stderr).toContain(
+      `"daily" is the name of 2 budgets of ${ledger} (day, month), and the ledger does not say which one programs have now; start the program whose budget it is, and try again`,
+    );
+  });
+
+  it.each([
+    ["", "--path: give a folder"],
+    ["notes.txt", "it is a file; give the folder of the journals"],
+  ])("--path %j is no folder of journals", async (path, message) => {
+    const cwd = await temporaryFolder();
+    writeFileSync(join(cwd, "notes.txt"), "");
+    const told = await genops.run(["budget", "list", "--path", path], cwd);
+    expect(told).toMatchObject({ code: 2, stdout: "" });
+    expect(told.stderr).toContain(message);
+  });
+
   it.each([
     ["y", true],
     ["YES", true],

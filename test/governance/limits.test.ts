@@ -316,6 +316,7 @@ describe("wrong limits", () => {
     ["budgets[0].scope.team", { budgets: [{ ...one, scope: { team: "" } }] }, "is not a name"],
     ["budgets[0].alertAt[1]", { budgets: [{ ...one, alertAt: [0.5, 80] }] }, "write 0.8 for 80 %"],
     ["budgets", { budgets: [one, one] }, '"b" is the name of two limits'],
+    ["budgets", { budgets: [{ ...one, name: "(day)" }] }, '"(day)" is what the ledger calls'],
     ["budgets", { budgetDailyLimit: 1, budgets: [{ ...one, name: "daily" }] }, "budgetDailyLimit"],
     [
       "rateLimits[0].operations",

@@ -1,8 +1,10 @@
 // `genops budget`: what the journals on this machine say of budgets, and setting one back.
+import { statSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
+import { accumulatorKey } from "../../governance/journal/accumulator.js";
 import {
   type BudgetStanding,
   type LedgerReport,
@@ -47,9 +49,19 @@ function json(document: unknown): string[] {
   return [JSON.stringify(document, null, 2)];
 }
 
-/** Where journals lie: as told, else where programs started from here would have them. */
+/**
+ * Where journals lie: as told, else where programs started from here would have them.
+ * @throws {UsageError} for a path that is told and can be no folder.
+ */
 function rootOf({ path }: ReadOptions): string {
-  if (path !== undefined) return resolve(path);
+  if (path !== undefined) {
+    if (path.trim() === "") throw new UsageError("--path: give a folder, or leave it out");
+    const root = resolve(path);
+    if (statSync(root, { throwIfNoEntry: false })?.isFile()) {
+      throw new UsageError(`--path '${path}': it is a file; give the folder of the journals`);
+    }
+    return root;
+  }
   const journal = process.env.GENOPS_JOURNAL?.trim() ?? "";
   const isSwitch = journal === "" || /^(on|off|true|false|0|1)$/i.test(journal);
   return isSwitch ? defaultJournalFolder() : resolve(journal);
@@ -220,15 +232,30 @@ function auditAfter(audit: AuditSink | undefined, found: Found, failure?: unknow
   }
 }
 
-async function reset(name: string, options: ResetOptions): Promise<void> {
-  const [found, ...others] = named(name, options) as [Found, ...Found[]];
-  const { ledger, standing } = found;
-  if (others.length > 0) {
-    const names = [found, ...others].map((each) => each.ledger.name);
+/**
+ * The one budget that is meant: of those that had the name with other periods or scopes, the one that programs have now.
+ * @throws {UsageError} when there are several.
+ */
+function oneNamed(name: string, options: ReadOptions): Found {
+  const found = named(name, options);
+  const ledgers = [...new Set(found.map(({ ledger }) => ledger.name))];
+  if (ledgers.length > 1) {
     throw new UsageError(
-      `${JSON.stringify(name)} is a budget of several ledgers; give --ledger with one of ${[...new Set(names)].join(", ")}`,
+      `${JSON.stringify(name)} is a budget of several ledgers; give --ledger with one of ${ledgers.join(", ")}`,
     );
   }
+  const declared = found.filter(({ standing }) => standing.limit !== undefined);
+  const [one, ...others] = (declared.length > 0 ? declared : found) as [Found, ...Found[]];
+  if (others.length === 0) return one;
+  const periods = found.map(({ standing }) => standing.name.period);
+  throw new UsageError(
+    `${JSON.stringify(name)} is the name of ${found.length} budgets of ${ledgers} (${periods.join(", ")}), and the ledger does not say which one programs have now; start the program whose budget it is, and try again`,
+  );
+}
+
+async function reset(name: string, options: ResetOptions): Promise<void> {
+  const found = oneNamed(name, options);
+  const { ledger, standing } = found;
   const question = `Set budget ${JSON.stringify(name)} of ${ledger.name} to nothing? It has spent ${usageText(standing)}.`;
   // Asked on the other stream, so that what is printed stays what was asked for.
   const terminal = { input: process.stdin, output: process.stderr };
@@ -250,7 +277,10 @@ async function reset(name: string, options: ResetOptions): Promise<void> {
   }
   auditAfter(audit, { ledger, standing: done });
   if (options.json) {
-    const [now] = named(name, { ...options, ledger: ledger.name });
+    const key = accumulatorKey(standing.name);
+    const now = named(name, { ...options, ledger: ledger.name }).find(
+      (each) => accumulatorKey(each.standing.name) === key,
+    );
     const before = ledgerDocument(ledger, [done]);
     const after = now === undefined ? null : ledgerDocument(now.ledger, [now.standing]);
     return writeOut(json({ before, after }));

@@ -2,7 +2,7 @@
 import { attoToUsd, type Engine, type Refusal } from "../../engine/index.js";
 import type { FileLock } from "../../runtime/file-lock.js";
 import { periodBounds } from "../calendar.js";
-import type { BudgetOption } from "../limit-options.js";
+import { type BudgetOption, DAY_NAME } from "../limit-options.js";
 import {
   type AccumulatorName,
   accumulatorKey,
@@ -100,7 +100,7 @@ export class Journal implements LedgerJournal {
     this.#start();
     const spent = this.#spentBefore(DAY);
     const handle = this.#engine.addBudget({
-      name: "(day)",
+      name: DAY_NAME,
       limit: NO_LIMIT,
       period: "day",
       spent,
