@@ -60,6 +60,9 @@ export interface LimitOptions {
 
 /** Name of the budget that `budgetDailyLimit` makes. */
 const DAILY = "daily";
+const ATTO = 10n ** 18n;
+/** The engine's largest amount, 2^126 - 1 of 1e-18 USD, in whole USD. */
+const USD_MAX = (2n ** 126n - 1n) / ATTO;
 /** What a ledger calls all that was spent on a UTC day, among its budgets. */
 export const DAY_NAME = "(day)";
 
@@ -113,12 +116,16 @@ function checkUsd(field: string, value: unknown): void {
       `${shown(value)} is no amount of USD; give for example 10 or "10.00"`,
     );
   }
+  let amount: bigint;
   try {
-    usdToAtto(value, field);
+    amount = usdToAtto(value, field);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw invalid(field, value, error.message.replace(`${field}: `, ""));
   }
+  if (amount <= USD_MAX * ATTO) return;
+  const text = `${shown(value)} is more than a ledger can hold; give at most ${USD_MAX} USD`;
+  throw invalid(field, value, text);
 }
 
 function checkLimit(field: string, limit: unknown, unit: unknown): void {
