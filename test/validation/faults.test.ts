@@ -319,6 +319,15 @@ describe("a model registry that", () => {
   });
 });
 
+it("a tracking URI that is no text is told once, by its option", async () => {
+  configured();
+  const options = { trackingUri: 5, checkGovernance: false } as unknown as ValidateSetupOptions;
+  const issues = await issuesOf(options);
+  expect(issues).toMatchObject([
+    { code: "OPTION_INVALID", message: "trackingUri cannot be used: no adapter can be made." },
+  ]);
+});
+
 describe("an OTLP endpoint that", () => {
   async function only(endpoint: string): Promise<ValidationIssue> {
     configured();

@@ -106,6 +106,19 @@ describe("a change to a file", () => {
     }
   });
 
+  it("is found when nothing is left, alone and beside a chain that is whole", async () => {
+    const path = await smallLog(2);
+    const empty = join(path, "..", "empty.jsonl");
+    writeFileSync(empty, "");
+    for (const files of [[empty], [path, empty], [empty, path]]) {
+      expect(verifyAuditFiles(files).broken).toEqual({
+        file: empty,
+        line: 1,
+        why: "it holds no record, and a trail has at least the one that began it: all of it was cut off, or none was ever written",
+      });
+    }
+  });
+
   it("is found when a record is replaced by one that is right in itself", async () => {
     const [path, other] = [await smallLog(4), await smallLog(4)];
     const lines = readFileSync(path, "utf8").split("\n");
