@@ -319,6 +319,48 @@ describe("a model registry that", () => {
   });
 });
 
+describe("files that outlive the process", () => {
+  /** Not even the system's administrator makes a folder there. */
+  const CLOSED = "/sys/genops";
+  const options = { checkConnectivity: false };
+
+  it("are tried, and nothing of that is left", async () => {
+    configured();
+    const folder = await temporaryFolder();
+    vi.stubEnv("GENOPS_JOURNAL", join(folder, "deep", "journal"));
+    vi.stubEnv("GENOPS_AUDIT_LOG", join(folder, "log", "audit.jsonl"));
+    const result = await validateSetup({ ...options, checkGovernance: false });
+    expect(result.checks.find(({ name }) => name === "keptFiles")).toMatchObject({
+      status: "passed",
+      detail: `journal in ${folder}/deep/journal, audit trail ${folder}/log/audit.jsonl`,
+    });
+    expect(await readdir(folder)).toEqual([]);
+    const readOnly = await validateSetup({ ...options, checkGovernance: false, readOnly: true });
+    expect(readOnly.checks.find(({ name }) => name === "keptFiles")?.status).toBe("skipped");
+  });
+
+  it("that cannot be written are told: the journal as a warning, the audit trail as an error", async () => {
+    configured();
+    vi.stubEnv("GENOPS_JOURNAL", join(CLOSED, "journal"));
+    vi.stubEnv("GENOPS_AUDIT_LOG", join(CLOSED, "audit.jsonl"));
+    expect(await issuesOf(options)).toMatchObject([
+      {
+        code: "AUDIT_NOT_WRITABLE",
+        severity: "error",
+        check: "keptFiles",
+        cause: expect.stringContaining(`"${CLOSED}/audit.jsonl": `),
+        fix: expect.stringContaining("export GENOPS_AUDIT_LOG="),
+      },
+      {
+        code: "JOURNAL_NOT_WRITABLE",
+        severity: "warning",
+        cause: expect.stringContaining(CLOSED),
+        fix: expect.stringContaining("export GENOPS_STATE_DIR="),
+      },
+    ]);
+  });
+});
+
 it("a tracking URI that is no text is told once, by its option", async () => {
   configured();
   const options = { trackingUri: 5, checkGovernance: false } as unknown as ValidateSetupOptions;
@@ -653,7 +695,14 @@ describe("validateSetup itself", () => {
       checkTelemetry: false,
       onProgress: (check) => made.push(check),
     });
-    expect(made).toEqual(["runtime", "packages", "options", "environment", "attributes"]);
+    expect(made).toEqual([
+      "runtime",
+      "packages",
+      "options",
+      "environment",
+      "attributes",
+      "keptFiles",
+    ]);
     expect(result.checks.map(({ name }) => name)).toEqual(made);
     expect(result.connectivity).toEqual({
       trackingServer: "skipped",

@@ -22,6 +22,7 @@ const EVERYTHING = [
   ["options", "passed"],
   ["environment", "passed"],
   ["attributes", "passed"],
+  ["keptFiles", "passed"],
   ["trackingServer", "passed"],
   ["artifactStore", "passed"],
   ["registry", "passed"],

@@ -26,6 +26,7 @@ export const TITLES: Readonly<Record<CheckName, string>> = {
   options: "options",
   environment: "environment",
   attributes: "who pays",
+  keptFiles: "kept files",
   trackingServer: "tracking server",
   artifactStore: "artifact store",
   registry: "model registry",

@@ -13,6 +13,7 @@ export type CheckName =
   | "options"
   | "environment"
   | "attributes"
+  | "keptFiles"
   | "trackingServer"
   | "artifactStore"
   | "registry"

@@ -10,6 +10,7 @@ import { attributesCheck, environmentCheck, optionsCheck } from "./configuration
 import { packagesCheck, runtimeCheck } from "./dependencies.js";
 import { exportCheck } from "./export.js";
 import { accountingCheck, conformanceCheck, limitsCheck, samplingCheck } from "./governance.js";
+import { keptFilesCheck } from "./kept-files.js";
 import { logRecordsCheck } from "./log-records.js";
 import { registryCheck } from "./registry.js";
 import {
@@ -65,6 +66,7 @@ const CHECKS: readonly Check[] = [
   optionsCheck,
   environmentCheck,
   attributesCheck,
+  keptFilesCheck,
   trackingServerCheck,
   artifactStoreCheck,
   registryCheck,
