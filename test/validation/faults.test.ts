@@ -515,6 +515,12 @@ describe("events as log records", () => {
       },
     ]);
     expect([...down.others, ...invalid.others]).toEqual([]);
+    const neither = await logRecords({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "localhost:4318",
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${await closedServer()}/v1/logs`,
+    });
+    expect(neither.issues).toMatchObject([{ code: "OTLP_UNREACHABLE" }]);
+    expect(neither.others).toMatchObject([{ code: "OTLP_ENDPOINT_INVALID", check: "export" }]);
   });
 
   it("break at the record itself", async () => {

@@ -182,7 +182,9 @@ export function checkEndpoint(signal: Signal, found: Found): boolean {
 
 /** Is it the same server that is asked? */
 export function isSameServer(one: Signal, other: Signal): boolean {
-  return new URL(signalUrl(one)).origin === new URL(signalUrl(other)).origin;
+  const urls = [signalUrl(one), signalUrl(other)];
+  const origins = urls.map((url) => (URL.canParse(url) ? new URL(url).origin : undefined));
+  return origins[0] !== undefined && origins[0] === origins[1];
 }
 
 /** What became of a signal. */
