@@ -516,7 +516,7 @@ describe("events as log records", () => {
     ]);
     expect([...down.others, ...invalid.others]).toEqual([]);
     const neither = await logRecords({
-      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "localhost:4318",
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "collector",
       OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${await closedServer()}/v1/logs`,
     });
     expect(neither.issues).toMatchObject([{ code: "OTLP_UNREACHABLE" }]);
