@@ -60,6 +60,11 @@ export interface LimitOptions {
 
 /** Name of the budget that `budgetDailyLimit` makes. */
 const DAILY = "daily";
+const ATTO = 10n ** 18n;
+/** The engine's largest amount, 2^126 - 1 of 1e-18 USD, in whole USD. */
+const USD_MAX = (2n ** 126n - 1n) / ATTO;
+/** What a ledger calls all that was spent on a UTC day, among its budgets. */
+export const DAY_NAME = "(day)";
 
 const BUDGET_FIELDS = ["name", "limit", "unit", "period", "scope", "action", "alertAt"];
 const RATE_FIELDS = ["name", "operations", "per", "scope", "action"];
@@ -111,12 +116,16 @@ function checkUsd(field: string, value: unknown): void {
       `${shown(value)} is no amount of USD; give for example 10 or "10.00"`,
     );
   }
+  let amount: bigint;
   try {
-    usdToAtto(value, field);
+    amount = usdToAtto(value, field);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw invalid(field, value, error.message.replace(`${field}: `, ""));
   }
+  if (amount <= USD_MAX * ATTO) return;
+  const text = `${shown(value)} is more than a ledger can hold; give at most ${USD_MAX} USD`;
+  throw invalid(field, value, text);
 }
 
 function checkLimit(field: string, limit: unknown, unit: unknown): void {
@@ -218,10 +227,17 @@ export function dailyBudget(field: string, limit: unknown): BudgetOption {
   return { name: DAILY, limit: limit as Decimal, period: "day", alertAt: DEFAULT_ALERTS };
 }
 
-/** @throws {ConfigurationError} when a name is used twice: what is decided is told by it. */
+/** @throws {ConfigurationError} when a name is used twice, or is the ledger's own: what is decided is told by it. */
 export function checkLimitNames({ budgets, rateLimits }: LimitOptions): void {
   const names = new Set<string>();
   for (const { name } of [...budgets, ...rateLimits]) {
+    if (name === DAY_NAME) {
+      throw invalid(
+        "budgets",
+        name,
+        `${shown(name)} is what the ledger calls its own day; choose another name`,
+      );
+    }
     if (!names.has(name)) {
       names.add(name);
       continue;

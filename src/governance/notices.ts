@@ -11,21 +11,24 @@ export class Notices {
   /** Internal failures that were kept from the user's program. */
   containedFailures = 0;
 
+  /** Where something is told that somebody relies on: nobody listens to OpenTelemetry's logger unless asked to. */
+  readonly #heard: Pick<Logger, "warn">;
   readonly #runLimit: number;
   readonly #told = new Set<string>();
 
   constructor(logger: Logger | undefined, runLimit: number) {
     this.logger = logger ?? diag.createComponentLogger({ namespace: "genops" });
+    this.#heard = logger ?? console;
     this.#runLimit = runLimit;
   }
 
   /** Warns unless what has this key was told already. A logger that throws is contained. */
-  once(key: string, message: () => string): void {
+  once(key: string, message: () => string, logger: Pick<Logger, "warn"> = this.logger): void {
     if (this.#told.has(key)) return;
     if (this.#told.size >= TOLD_MAX) this.#told.clear();
     this.#told.add(key);
     try {
-      this.logger.warn(`genops: ${message()}`);
+      logger.warn(`genops: ${message()}`);
     } catch {
       this.containedFailures++;
     }
@@ -68,6 +71,7 @@ export class Notices {
     this.once(
       "audit",
       () => `the audit trail cannot be written; the program goes on. ${messageOf(error)}`,
+      this.#heard,
     );
   }
 

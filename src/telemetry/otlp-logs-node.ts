@@ -7,9 +7,13 @@ import type * as Sdk from "@opentelemetry/sdk-logs";
 import { withDoubles } from "./doubles.js";
 import type { EventLoggerProvider } from "./event-log.js";
 import type { Warn } from "./export.js";
+import { unusableEndpoint } from "./otlp-endpoint.js";
 
 const API = "@opentelemetry/api-logs";
-const PACKAGES = ["@opentelemetry/sdk-logs", "@opentelemetry/exporter-logs-otlp-proto"] as const;
+export const PACKAGES = [
+  "@opentelemetry/sdk-logs",
+  "@opentelemetry/exporter-logs-otlp-proto",
+] as const;
 
 function loadApi(): typeof LogsApi | undefined {
   try {
@@ -44,7 +48,13 @@ export function findLoggerProvider(warn: Warn): EventLoggerProvider | undefined 
   return found;
 }
 
-function wanted(): boolean {
+/** Has the program a logger provider of its own? Then it gets the events, and nothing is started. */
+export function hasLoggerProvider(): boolean {
+  const api = loadApi();
+  return api !== undefined && registered(api) !== undefined;
+}
+
+export function wanted(): boolean {
   const { env } = process;
   if (env.OTEL_LOGS_EXPORTER && env.OTEL_LOGS_EXPORTER !== "otlp") return false;
   return Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT);
@@ -59,8 +69,14 @@ export function startOtlpLogs(
   warn: Warn,
   batched: boolean,
 ): Sdk.LoggerProvider | undefined {
-  const api = loadApi();
-  if (!wanted() || (api !== undefined && registered(api) !== undefined)) return undefined;
+  if (!wanted() || hasLoggerProvider()) return undefined;
+  const unusable = unusableEndpoint("LOGS");
+  if (unusable !== undefined) {
+    warn(
+      `${unusable} is no http(s) address, so no log records are sent; give one like http://localhost:4318/v1/logs`,
+    );
+    return undefined;
+  }
   const require = createRequire(import.meta.url);
   let sdk: typeof Sdk;
   let exporter: typeof OtlpExporter;

@@ -6,6 +6,7 @@ import type * as Resources from "@opentelemetry/resources";
 import type * as Sdk from "@opentelemetry/sdk-trace-base";
 import { withDoubles } from "./doubles.js";
 import type { ExportOptions, TelemetryExport, Warn } from "./export.js";
+import { unusableEndpoint } from "./otlp-endpoint.js";
 import { startOtlpLogs } from "./otlp-logs-node.js";
 import { startOtlpMetrics } from "./otlp-metrics-node.js";
 
@@ -29,30 +30,13 @@ export function hasProvider(): boolean {
   return provider.getDelegate().constructor.name !== "NoopTracerProvider";
 }
 
-/** What the exporter would quietly replace by its default. */
-export function unusableEndpoint(): string | undefined {
-  for (const name of ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]) {
-    const value = process.env[name];
-    if (value && !/^https?:$/.test(protocolOf(value))) return `${name}=${value}`;
-  }
-  return undefined;
-}
-
-function protocolOf(value: string): string {
-  try {
-    return new URL(value).protocol;
-  } catch {
-    return "";
-  }
-}
-
 /** Starts a tracer provider of our own, registered nowhere, that sends protobuf to the collector. */
 export function startOtlpExport(
   warn: Warn,
   { batched, logs }: ExportOptions = { batched: true, logs: false },
 ): TelemetryExport | undefined {
   if (!wanted() || hasProvider()) return undefined;
-  const unusable = unusableEndpoint();
+  const unusable = unusableEndpoint("TRACES");
   if (unusable !== undefined) {
     warn(
       `${unusable} is no http(s) address, so no spans are sent; give one like http://localhost:4318`,

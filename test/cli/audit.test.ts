@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openAuditFile } from "../../src/telemetry/audit/file.js";
+import { openAuditFile } from "../../src/telemetry/audit/open-file.js";
 import type { AuditDecision } from "../../src/telemetry/audit/record.js";
 import { temporaryFolder } from "../adapter/workplace.js";
 import { decision } from "../telemetry/audit/decision.js";

@@ -1,7 +1,15 @@
 // `genops budget`: what the journals say, with processes that end, run and are killed, and a budget set back.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -220,6 +228,29 @@ describe("reset", () => {
     });
   });
 
+  it.runIf(existsSync("/dev/full"))(
+    "is not done where its audit trail cannot be written, and says which file, why, and what to do",
+    async () => {
+      const { start, run, read, cwd } = await machine();
+      await start().ended;
+      const before = await read("list");
+      const full = join(cwd, "full.jsonl");
+      symlinkSync("/dev/full", full);
+      for (const [file, cause] of [
+        [full, "the disk is full (ENOSPC). Make room there"],
+        ["/sys/genops/audit.jsonl", "denied"],
+      ] as const) {
+        const refused = await run("reset", "daily", "--yes", "--audit-log", file);
+        expect(refused).toMatchObject({ code: 1, stdout: "" });
+        expect(refused.stderr).toMatch(/^genops: budget "daily" was not reset: .*\n$/);
+        expect(refused.stderr).toContain(`${JSON.stringify(file)}: `);
+        expect(refused.stderr).toContain(cause);
+        expect(refused.stderr).toContain("choose another file with auditLog");
+      }
+      expect(await read("list")).toEqual(before);
+    },
+  );
+
   it("lets a budget that blocked let calls pass again", async () => {
     const { start, run } = await machine();
     const first = start({ operations: 200 });
@@ -256,6 +287,49 @@ describe("reset", () => {
     expect(told.stderr).toContain("give --ledger with one of ml-team-journal-");
     const [, ledger = ""] = /one of (\S+),/.exec(told.stderr) ?? [];
     expect((await run("reset", "daily", "--yes", "--ledger", ledger)).code).toBe(0);
+  });
+
+  it("takes the one that a program has now where its period was changed", async () => {
+    const { start, run, read, options } = await machine();
+    await start({ operations: 1 }).ended;
+    const budgets = [{ name: "daily", limit: 0.01, period: "month" } as const];
+    await start({ operations: 1, options: { ...options, budgets } }).ended;
+    const spentOf = async () => {
+      const [ledger] = (await read("show", "daily")).ledgers.slice(0, 1);
+      const { ledgers } = await read("list");
+      expect(ledger.name).toBe(ledgers[0].name);
+      return ledgers[0].budgets
+        .filter(({ budget }: { budget: string }) => budget === "daily")
+        .map(({ period, spent }: { period: string; spent: string }) => [period, spent]);
+    };
+    expect(Object.fromEntries(await spentOf())).toEqual({ day: "0.0002", month: "0.0002" });
+    expect(await run("reset", "daily", "--yes")).toMatchObject({ code: 0, stderr: "" });
+    expect(Object.fromEntries(await spentOf())).toEqual({ day: "0.0002", month: "0" });
+  });
+
+  it("says which ones there are where no program has any of them now", async () => {
+    const { start, run, options, journal } = await machine();
+    await start({ operations: 1 }).ended;
+    const budgets = [{ name: "daily", limit: 0.01, period: "month" } as const];
+    await start({ operations: 1, options: { ...options, budgets } }).ended;
+    const [ledger = ""] = readdirSync(journal);
+    writeFileSync(join(journal, ledger, "ledger.json"), "garbage");
+    const told = await run("reset", "daily", "--yes");
+    expect(told.code).toBe(2);
+    expect(told.stderr).toContain(
+      `"daily" is the name of 2 budgets of ${ledger} (day, month), and the ledger does not say which one programs have now; start the program whose budget it is, and try again`,
+    );
+  });
+
+  it.each([
+    ["", "--path: give a folder"],
+    ["notes.txt", "it is a file; give the folder of the journals"],
+  ])("--path %j is no folder of journals", async (path, message) => {
+    const cwd = await temporaryFolder();
+    writeFileSync(join(cwd, "notes.txt"), "");
+    const told = await genops.run(["budget", "list", "--path", path], cwd);
+    expect(told).toMatchObject({ code: 2, stdout: "" });
+    expect(told.stderr).toContain(message);
   });
 
   it.each([

@@ -317,7 +317,10 @@ describe("wrong limits", () => {
     ["customer", { budgets: [{ ...one, scope: { customer: "a" } }] }, 'did you mean "customerId"?'],
     ["budgets[0].scope.team", { budgets: [{ ...one, scope: { team: "" } }] }, "is not a name"],
     ["budgets[0].alertAt[1]", { budgets: [{ ...one, alertAt: [0.5, 80] }] }, "write 0.8 for 80 %"],
+    ["budgets[0].limit", { budgets: [{ ...one, limit: 1e30 }] }, "more than a ledger can hold"],
+    ["budgetDailyLimit", { budgetDailyLimit: "9e19" }, "give at most 85070591730234615865 USD"],
     ["budgets", { budgets: [one, one] }, '"b" is the name of two limits'],
+    ["budgets", { budgets: [{ ...one, name: "(day)" }] }, '"(day)" is what the ledger calls'],
     ["budgets", { budgetDailyLimit: 1, budgets: [{ ...one, name: "daily" }] }, "budgetDailyLimit"],
     [
       "rateLimits[0].operations",

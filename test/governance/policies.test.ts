@@ -439,6 +439,22 @@ describe("a policy file", () => {
     ["budgets:\n  - name: b\n    limit: 1\n", /:2:5: budgets\[0\]\.period: undefined/],
     ["polices: {}\n", /:1:1: policy file: unknown option "polices"; did you mean "policies"/],
     ["- 1\n", /:1:1: give policies, budgets/],
+    [
+      "budgets:\n  - limit: 1e30\n    period: day\n    name: b\n",
+      /:2:12: .* more than a ledger can/,
+    ],
+    [
+      // A few lines that would become a million when they are read.
+      ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+        .concat(
+          ["b", "c", "d", "e", "f"].map(
+            (name, at) => `${name}: &${name} [${Array(9).fill(`*${"abcde"[at]}`)}]`,
+          ),
+        )
+        .concat("policies: *f")
+        .join("\n"),
+      /:1:1: Excessive alias count/,
+    ],
   ])("with %j is refused, with line and column", async (text, says) => {
     const policyFile = await file("p.yaml", text);
     const refusal = (await governed({ policyFile }).catch(

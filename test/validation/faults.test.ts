@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type ValidateSetupOptions, type ValidationIssue, validateSetup } from "../../src/node.js";
 import { closedServer, temporaryFolder } from "../adapter/workplace.js";
-import { faultyServer } from "../mlflow/faulty-server.js";
+import { faultyServer, type Reaction } from "../mlflow/faulty-server.js";
 import { HTML, mlflowLike, receiver } from "./servers.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -319,6 +319,57 @@ describe("a model registry that", () => {
   });
 });
 
+describe("files that outlive the process", () => {
+  /** Not even the system's administrator makes a folder there. */
+  const CLOSED = "/sys/genops";
+  const options = { checkConnectivity: false };
+
+  it("are tried, and nothing of that is left", async () => {
+    configured();
+    const folder = await temporaryFolder();
+    vi.stubEnv("GENOPS_JOURNAL", join(folder, "deep", "journal"));
+    vi.stubEnv("GENOPS_AUDIT_LOG", join(folder, "log", "audit.jsonl"));
+    const result = await validateSetup({ ...options, checkGovernance: false });
+    expect(result.checks.find(({ name }) => name === "keptFiles")).toMatchObject({
+      status: "passed",
+      detail: `journal in ${folder}/deep/journal, audit trail ${folder}/log/audit.jsonl`,
+    });
+    expect(await readdir(folder)).toEqual([]);
+    const readOnly = await validateSetup({ ...options, checkGovernance: false, readOnly: true });
+    expect(readOnly.checks.find(({ name }) => name === "keptFiles")?.status).toBe("skipped");
+  });
+
+  it("that cannot be written are told: the journal as a warning, the audit trail as an error", async () => {
+    configured();
+    vi.stubEnv("GENOPS_JOURNAL", join(CLOSED, "journal"));
+    vi.stubEnv("GENOPS_AUDIT_LOG", join(CLOSED, "audit.jsonl"));
+    expect(await issuesOf(options)).toMatchObject([
+      {
+        code: "AUDIT_NOT_WRITABLE",
+        severity: "error",
+        check: "keptFiles",
+        cause: expect.stringContaining(`"${CLOSED}/audit.jsonl": `),
+        fix: expect.stringContaining("export GENOPS_AUDIT_LOG="),
+      },
+      {
+        code: "JOURNAL_NOT_WRITABLE",
+        severity: "warning",
+        cause: expect.stringContaining(CLOSED),
+        fix: expect.stringContaining("export GENOPS_STATE_DIR="),
+      },
+    ]);
+  });
+});
+
+it("a tracking URI that is no text is told once, by its option", async () => {
+  configured();
+  const options = { trackingUri: 5, checkGovernance: false } as unknown as ValidateSetupOptions;
+  const issues = await issuesOf(options);
+  expect(issues).toMatchObject([
+    { code: "OPTION_INVALID", message: "trackingUri cannot be used: no adapter can be made." },
+  ]);
+});
+
 describe("an OTLP endpoint that", () => {
   async function only(endpoint: string): Promise<ValidationIssue> {
     configured();
@@ -382,13 +433,153 @@ describe("an OTLP endpoint that", () => {
   });
 });
 
+describe("events as log records", () => {
+  /** What the last check found; all before it is well. */
+  async function logRecords(stubs: Record<string, string> = {}) {
+    configured();
+    vi.stubEnv("GENOPS_EVENT_RECORDS", "logs");
+    for (const [name, value] of Object.entries(stubs)) vi.stubEnv(name, value);
+    const result = await validateSetup({ checkConnectivity: false, checkGovernance: false });
+    return {
+      check: result.checks.find(({ name }) => name === "logRecords"),
+      issues: result.issues.filter(({ check }) => check === "logRecords"),
+      others: result.issues.filter(({ check }) => check !== "logRecords"),
+    };
+  }
+
+  /** An endpoint that takes spans, and answers so for log records. */
+  function takesSpans(reaction: Reaction) {
+    return faultyServer(({ path }) => (path === "/v1/traces" ? { status: 200 } : reaction));
+  }
+
+  it("are really sent, one of them", async () => {
+    const { uri, requests } = await takesSpans({ status: 200 });
+    const found = await logRecords({ OTEL_EXPORTER_OTLP_ENDPOINT: uri });
+    expect([found.issues, found.others]).toEqual([[], []]);
+    expect(found.check).toMatchObject({
+      status: "passed",
+      detail: `the log record genops.validate was taken by ${uri}/v1/logs`,
+    });
+    // An export of nothing, and the record.
+    const sent = requests.filter(({ path }) => path === "/v1/logs");
+    expect(sent.map(({ headers }) => headers["content-length"] === "0")).toEqual([true, false]);
+  });
+
+  it.each([
+    [401, "OTLP_UNAUTHENTICATED", "export OTEL_EXPORTER_OTLP_HEADERS="],
+    [404, "OTLP_NOT_FOUND", "export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="],
+    [415, "OTLP_PROTOCOL_REFUSED", "export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="],
+  ])("that are answered with %i are an error", async (status, code, fix) => {
+    const { uri } = await takesSpans({ status, body: "no logs here" });
+    const found = await logRecords({ OTEL_EXPORTER_OTLP_ENDPOINT: uri });
+    expect(found.others).toEqual([]);
+    expect(found.issues).toMatchObject([
+      {
+        code,
+        severity: "error",
+        area: "telemetry",
+        cause: `${uri}/v1/logs answered with status ${status}: no logs here.`,
+        fix: expect.stringContaining(fix),
+      },
+    ]);
+    expect(found.check).toMatchObject({
+      status: "failed",
+      detail: `${uri}/v1/logs takes no log records`,
+    });
+  });
+
+  it("have an endpoint of their own, which may be down, or no address", async () => {
+    const { uri } = await takesSpans({ status: 200 });
+    const shared = { OTEL_EXPORTER_OTLP_ENDPOINT: uri };
+    const down = await logRecords({
+      ...shared,
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${await closedServer()}/v1/logs`,
+    });
+    expect(down.issues).toMatchObject([
+      {
+        code: "OTLP_UNREACHABLE",
+        severity: "error",
+        message: expect.stringContaining("events are lost"),
+        cause: expect.stringContaining("/v1/logs: nothing listens"),
+      },
+    ]);
+    const invalid = await logRecords({
+      ...shared,
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "localhost:4318",
+    });
+    expect(invalid.issues).toMatchObject([
+      {
+        code: "OTLP_ENDPOINT_INVALID",
+        severity: "error",
+        fix: "export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://localhost:4318/v1/logs",
+      },
+    ]);
+    expect([...down.others, ...invalid.others]).toEqual([]);
+    const neither = await logRecords({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "collector",
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${await closedServer()}/v1/logs`,
+    });
+    expect(neither.issues).toMatchObject([{ code: "OTLP_UNREACHABLE" }]);
+    expect(neither.others).toMatchObject([{ code: "OTLP_ENDPOINT_INVALID", check: "export" }]);
+  });
+
+  it("break at the record itself", async () => {
+    let asked = 0;
+    const { uri } = await faultyServer(({ path }) =>
+      path === "/v1/logs" && asked++ > 0 ? { status: 413 } : { status: 200 },
+    );
+    const found = await logRecords({ OTEL_EXPORTER_OTLP_ENDPOINT: uri });
+    expect(found.issues).toMatchObject([{ code: "OTLP_UNREACHABLE", severity: "error" }]);
+    expect(asked).toBe(2);
+  });
+
+  it("are told once where the endpoint that spans have, too, does not answer", async () => {
+    const found = await logRecords({ OTEL_EXPORTER_OTLP_ENDPOINT: await closedServer() });
+    expect(found.others).toMatchObject([{ code: "OTLP_UNREACHABLE", check: "export" }]);
+    expect(found.check).toMatchObject({ status: "skipped" });
+  });
+
+  it.each([
+    [{ OTEL_LOGS_EXPORTER: "none" }, "OTEL_LOGS_EXPORTER is none.", "unset OTEL_LOGS_EXPORTER"],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://127.0.0.1:9" },
+      "OTEL_EXPORTER_OTLP_ENDPOINT is not set.",
+      "export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
+    ],
+  ])("that are sent nowhere stay on spans, which is a warning: %j", async (stubs, cause, fix) => {
+    const { uri } = await receiver(200);
+    const found = await logRecords({ OTEL_EXPORTER_OTLP_ENDPOINT: uri, ...stubs });
+    expect(found.issues).toMatchObject([
+      { code: "EVENTS_ON_SPANS", severity: "warning", cause, fix },
+    ]);
+  });
+
+  it("go to a given logger provider, or are not asked for: nothing is sent", async () => {
+    configured();
+    const { uri, sizes } = await receiver(200);
+    vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", uri);
+    const loggerProvider = { getLogger: () => ({ emit() {} }) };
+    const options = { checkConnectivity: false, checkGovernance: false };
+    const given = await validateSetup({
+      ...options,
+      adapter: { eventRecords: "logs", loggerProvider },
+    });
+    expect(given.checks.at(-1)).toMatchObject({ name: "logRecords", status: "passed" });
+    const spans = await validateSetup(options);
+    expect(spans.checks.at(-1)).toMatchObject({ name: "logRecords", status: "skipped" });
+    expect([...given.issues, ...spans.issues]).toEqual([]);
+    // Twice a span alone.
+    expect(sizes).toHaveLength(4);
+  });
+});
+
 it("takes a span that an endpoint takes", async () => {
   configured();
   const { uri, sizes } = await receiver(200);
   vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", uri);
   vi.stubEnv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
   const result = await validateSetup({ checkConnectivity: false, checkGovernance: false });
-  expect(result.checks.at(-1)).toMatchObject({
+  expect(result.checks.at(-2)).toMatchObject({
     name: "export",
     status: "warned",
     detail: `the span genops.validate was taken by ${uri}/v1/traces`,
@@ -510,7 +701,14 @@ describe("validateSetup itself", () => {
       checkTelemetry: false,
       onProgress: (check) => made.push(check),
     });
-    expect(made).toEqual(["runtime", "packages", "options", "environment", "attributes"]);
+    expect(made).toEqual([
+      "runtime",
+      "packages",
+      "options",
+      "environment",
+      "attributes",
+      "keptFiles",
+    ]);
     expect(result.checks.map(({ name }) => name)).toEqual(made);
     expect(result.connectivity).toEqual({
       trackingServer: "skipped",

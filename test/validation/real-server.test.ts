@@ -22,6 +22,7 @@ const EVERYTHING = [
   ["options", "passed"],
   ["environment", "passed"],
   ["attributes", "passed"],
+  ["keptFiles", "passed"],
   ["trackingServer", "passed"],
   ["artifactStore", "passed"],
   ["registry", "passed"],
@@ -39,7 +40,7 @@ describe.runIf(requiresMlflow())("a real MLflow server", () => {
     const result = await validateSetup({ trackingUri: server });
     expect(result.issues.filter(({ severity }) => severity !== "info")).toEqual([]);
     expect(result).toMatchObject({ passed: true, isValid: true });
-    expect(result.checks.slice(0, -1).map(({ name, status }) => [name, status])).toEqual(
+    expect(result.checks.slice(0, -2).map(({ name, status }) => [name, status])).toEqual(
       EVERYTHING,
     );
     expect(result.configuration).toMatchObject({
@@ -106,31 +107,40 @@ describe.runIf(requiresMlflow())("a real MLflow server", () => {
     configured();
     vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", server);
     const refused = await validateSetup({ checkConnectivity: false, checkGovernance: false });
-    expect(refused.checks.at(-1)).toMatchObject({ name: "export", status: "failed" });
+    expect(refused.checks.at(-2)).toMatchObject({ name: "export", status: "failed" });
     vi.stubEnv("OTEL_EXPORTER_OTLP_HEADERS", "x-mlflow-experiment-id=0");
     const taken = await validateSetup({ checkConnectivity: false, checkGovernance: false });
-    expect(taken.checks.at(-1)).toMatchObject({ name: "export", status: "passed" });
+    expect(taken.checks.at(-2)).toMatchObject({ name: "export", status: "passed" });
   });
 });
 
-it.runIf(collectorProgram !== undefined)("sends a span that a real Collector takes", async () => {
-  configured();
-  const collector = await startCollector(collectorProgram as string);
-  vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint);
-  let text = "";
-  try {
-    const result = await validateSetup({ checkConnectivity: false, checkGovernance: false });
-    expect(result.issues).toEqual([]);
-  } finally {
-    text = await collector.stop();
-  }
-  const [payload] = parseTelemetry(text) as {
-    resourceSpans: { scopeSpans: { spans: { name: string; attributes?: [] }[] }[] }[];
-  }[];
-  const spans = payload?.resourceSpans.flatMap(({ scopeSpans }) =>
-    scopeSpans.flatMap((scope) => scope.spans),
-  );
-  expect(spans?.map(({ name, attributes = [] }) => [name, attributes])).toEqual([
-    ["genops.validate", []],
-  ]);
-});
+it.runIf(collectorProgram !== undefined)(
+  "sends a span and a log record that a real Collector takes",
+  async () => {
+    configured();
+    vi.stubEnv("GENOPS_EVENT_RECORDS", "logs");
+    const collector = await startCollector(collectorProgram as string);
+    vi.stubEnv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint);
+    let text = "";
+    try {
+      const result = await validateSetup({ checkConnectivity: false, checkGovernance: false });
+      expect(result.issues).toEqual([]);
+    } finally {
+      text = await collector.stop();
+    }
+    const payloads = parseTelemetry(text) as {
+      resourceLogs?: { scopeLogs: { logRecords: { eventName: string }[] }[] }[];
+      resourceSpans?: { scopeSpans: { spans: { name: string; attributes?: [] }[] }[] }[];
+    }[];
+    const spans = payloads
+      .flatMap(({ resourceSpans = [] }) => resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+    const records = payloads
+      .flatMap(({ resourceLogs = [] }) => resourceLogs)
+      .flatMap(({ scopeLogs }) => scopeLogs.flatMap((scope) => scope.logRecords));
+    expect(records.map(({ eventName }) => eventName)).toEqual(["genops.validate"]);
+    expect(spans.map(({ name, attributes = [] }) => [name, attributes])).toEqual([
+      ["genops.validate", []],
+    ]);
+  },
+);

@@ -1,8 +1,10 @@
 // `genops budget`: what the journals on this machine say of budgets, and setting one back.
+import { statSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
+import { accumulatorKey } from "../../governance/journal/accumulator.js";
 import {
   type BudgetStanding,
   type LedgerReport,
@@ -12,7 +14,8 @@ import {
 } from "../../governance/journal/ledgers.js";
 import { defaultJournalFolder } from "../../governance/journal/place.js";
 import { nearestName } from "../../nearest-name.js";
-import { openAuditFile } from "../../telemetry/audit/file.js";
+import { AuditWriteError } from "../../telemetry/audit/failure.js";
+import { openAuditFile } from "../../telemetry/audit/open-file.js";
 import type { AuditDecision, AuditSink } from "../../telemetry/audit/record.js";
 import { paintFor } from "../../terminal/terminal.js";
 import { CommandError, UsageError } from "../failure.js";
@@ -46,9 +49,19 @@ function json(document: unknown): string[] {
   return [JSON.stringify(document, null, 2)];
 }
 
-/** Where journals lie: as told, else where programs started from here would have them. */
+/**
+ * Where journals lie: as told, else where programs started from here would have them.
+ * @throws {UsageError} for a path that is told and can be no folder.
+ */
 function rootOf({ path }: ReadOptions): string {
-  if (path !== undefined) return resolve(path);
+  if (path !== undefined) {
+    if (path.trim() === "") throw new UsageError("--path: give a folder, or leave it out");
+    const root = resolve(path);
+    if (statSync(root, { throwIfNoEntry: false })?.isFile()) {
+      throw new UsageError(`--path '${path}': it is a file; give the folder of the journals`);
+    }
+    return root;
+  }
   const journal = process.env.GENOPS_JOURNAL?.trim() ?? "";
   const isSwitch = journal === "" || /^(on|off|true|false|0|1)$/i.test(journal);
   return isSwitch ? defaultJournalFolder() : resolve(journal);
@@ -191,38 +204,83 @@ function auditRecord(
   };
 }
 
-async function reset(name: string, options: ResetOptions): Promise<void> {
-  const [found, ...others] = named(name, options) as [Found, ...Found[]];
-  const { ledger, standing } = found;
-  if (others.length > 0) {
-    const names = [found, ...others].map((each) => each.ledger.name);
-    throw new UsageError(
-      `${JSON.stringify(name)} is a budget of several ledgers; give --ledger with one of ${[...new Set(names)].join(", ")}`,
+/**
+ * The trail, once it has been told what is about to be done.
+ * @throws {CommandError} when it cannot be: nothing is done by hand that nobody will know of.
+ */
+function auditBefore(found: Found, options: ResetOptions): AuditSink | undefined {
+  try {
+    const audit = auditOf(options);
+    audit?.(auditRecord(found, "before"));
+    return audit;
+  } catch (error) {
+    if (!(error instanceof AuditWriteError)) throw error;
+    const name = JSON.stringify(found.standing.budget);
+    throw new CommandError(
+      `budget ${name} was not reset: the audit trail cannot be written. ${error.message}`,
     );
   }
+}
+
+/** Tells the trail how it went; that it could not be told does not change what was done. */
+function auditAfter(audit: AuditSink | undefined, found: Found, failure?: unknown): void {
+  try {
+    audit?.(auditRecord(found, "after", failure));
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`genops: the audit trail does not say how this ended. ${text}\n`);
+  }
+}
+
+/**
+ * The one budget that is meant: of those that had the name with other periods or scopes, the one that programs have now.
+ * @throws {UsageError} when there are several.
+ */
+function oneNamed(name: string, options: ReadOptions): Found {
+  const found = named(name, options);
+  const ledgers = [...new Set(found.map(({ ledger }) => ledger.name))];
+  if (ledgers.length > 1) {
+    throw new UsageError(
+      `${JSON.stringify(name)} is a budget of several ledgers; give --ledger with one of ${ledgers.join(", ")}`,
+    );
+  }
+  const declared = found.filter(({ standing }) => standing.limit !== undefined);
+  const [one, ...others] = (declared.length > 0 ? declared : found) as [Found, ...Found[]];
+  if (others.length === 0) return one;
+  const periods = found.map(({ standing }) => standing.name.period);
+  throw new UsageError(
+    `${JSON.stringify(name)} is the name of ${found.length} budgets of ${ledgers} (${periods.join(", ")}), and the ledger does not say which one programs have now; start the program whose budget it is, and try again`,
+  );
+}
+
+async function reset(name: string, options: ResetOptions): Promise<void> {
+  const found = oneNamed(name, options);
+  const { ledger, standing } = found;
   const question = `Set budget ${JSON.stringify(name)} of ${ledger.name} to nothing? It has spent ${usageText(standing)}.`;
   // Asked on the other stream, so that what is printed stays what was asked for.
   const terminal = { input: process.stdin, output: process.stderr };
   if (!options.yes && !(await confirmed(question, terminal))) {
     throw new CommandError(`budget ${JSON.stringify(name)} was left as it is`);
   }
-  const audit = auditOf(options);
-  audit?.(auditRecord(found, "before"));
+  const audit = auditBefore(found, options);
   let done: BudgetStanding;
   try {
     const by = `${userName()} on ${hostname()}`;
     const usage = resetBudget(ledger, standing.name, by, Date.now());
     done = { ...standing, usage };
   } catch (error) {
-    audit?.(auditRecord(found, "after", error));
+    auditAfter(audit, found, error);
     if (error instanceof ResetError) {
       throw new CommandError(`budget ${JSON.stringify(name)} was not reset: ${error.message}`);
     }
     throw new CommandError(`cannot write in '${ledger.path}': ${fileProblem(error)}`);
   }
-  audit?.(auditRecord({ ledger, standing: done }, "after"));
+  auditAfter(audit, { ledger, standing: done });
   if (options.json) {
-    const [now] = named(name, { ...options, ledger: ledger.name });
+    const key = accumulatorKey(standing.name);
+    const now = named(name, { ...options, ledger: ledger.name }).find(
+      (each) => accumulatorKey(each.standing.name) === key,
+    );
     const before = ledgerDocument(ledger, [done]);
     const after = now === undefined ? null : ledgerDocument(now.ledger, [now.standing]);
     return writeOut(json({ before, after }));

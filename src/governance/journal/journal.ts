@@ -2,7 +2,7 @@
 import { attoToUsd, type Engine, type Refusal } from "../../engine/index.js";
 import type { FileLock } from "../../runtime/file-lock.js";
 import { periodBounds } from "../calendar.js";
-import type { BudgetOption } from "../limit-options.js";
+import { type BudgetOption, DAY_NAME } from "../limit-options.js";
 import {
   type AccumulatorName,
   accumulatorKey,
@@ -10,32 +10,27 @@ import {
   DAY,
   DAY_KEY,
   sliceBounds,
-  smaller,
 } from "./accumulator.js";
+import { BackgroundSlices } from "./background.js";
+import { CountingAccumulators } from "./counting.js";
 import { closeAtExit, needsNoClosing } from "./exit.js";
+import { DiskFailure } from "./failure.js";
 import { type FolderContent, LedgerFolder, usageOf } from "./folder.js";
-import type { JournalAmount } from "./format.js";
 import { foundMessages } from "./found.js";
+import { IdleWatch } from "./idle.js";
 import type { LedgerBudget } from "./ledger-file.js";
 import type { JournalStatus, LedgerJournal, Needs } from "./open.js";
-import { type BackgroundWrite, OwnerFileWriter } from "./owner-file.js";
+import { OwnerFileWriter } from "./owner-file.js";
 import { planSlices, type Taking } from "./plan.js";
 import { Accumulator, type Level, type PeriodPosition, roomUnits } from "./position.js";
 import type { JournalSystem } from "./system.js";
 
 /** Milliseconds that are waited for another process of this ledger. */
 const PATIENCE_MS = 2000;
-/** Until a disk that failed is tried again. */
-const RETRY_MS = 30_000;
-/** Without spending for so long, what was taken ahead is given back. */
-const IDLE_MS = 10_000;
 /** Until the folder is looked at again for what others gave back. */
 const RECONSIDER_MS = 250;
-const BACKGROUND_PAUSE_MS = 5;
 /** How often a slice is tried to be taken when others take the folder meanwhile. */
 const ATTEMPTS_MAX = 3;
-/** Nodes whose accumulators are remembered. */
-const NODES_MAX = 4096;
 
 /** No period has so much: the engine's largest amount. */
 const NO_LIMIT = 2n ** 126n - 1n;
@@ -63,29 +58,21 @@ export class Journal implements LedgerJournal {
   readonly #parts: JournalParts;
   readonly #folder: LedgerFolder;
   readonly #file: OwnerFileWriter;
-  readonly #accumulators: Accumulator[] = [];
+  readonly #failure: DiskFailure;
+  readonly #counting: CountingAccumulators;
+  readonly #accumulators: readonly Accumulator[];
   readonly #day: Accumulator;
-  /** Node → those that it counts on. */
-  readonly #ofNode = new Map<number, readonly Accumulator[]>();
+  readonly #background: BackgroundSlices;
+  readonly #idle: IdleWatch;
   /** What was needed last, and its cost as rooms count: most calls need what the one before did. */
   #converted: Needs | undefined;
   #convertedUsd = 0;
-  /** Can a node come under another budget while it is open? Only where one is of a run. */
-  #mayRelink = false;
   /** Times for which all rooms hold. */
   #fromMs = 0;
   #untilMs = 0;
   #content: FolderContent = NOTHING;
-  /** When it was read, and since when nothing can be written: by a clock that nobody sets. */
+  /** When it was read, by a clock that nobody sets. */
   #readMs = 0;
-  /** Why nothing can be written. */
-  #failure: { readonly error: Error; readonly sinceMs: number } | undefined;
-  #isFailureTold = false;
-  /** A slice is about to be taken, or being written, in the background. */
-  #isScheduled = false;
-  #pending: { finish(): void } | undefined;
-  #idleTimer: ReturnType<typeof setInterval> | undefined;
-  #lastRooms = "";
 
   /** Reads what was spent before. Nothing is written, unless somebody is gone whose file is to be folded. */
   constructor(parts: JournalParts) {
@@ -93,10 +80,30 @@ export class Journal implements LedgerJournal {
     this.#engine = parts.engine;
     this.#folder = new LedgerFolder(parts.path, parts.system);
     this.#file = new OwnerFileWriter(this.#folder, parts.system);
+    this.#failure = new DiskFailure(parts.path, parts.system, parts.warn);
+    this.#counting = new CountingAccumulators(parts.engine);
+    this.#accumulators = this.#counting.all;
+    this.#background = new BackgroundSlices({
+      folder: this.#folder,
+      file: this.#file,
+      accumulators: this.#accumulators,
+      plan: (lock) => this.#plan(lock, true),
+      onTaken: (taking) => {
+        this.#raise(taking);
+        this.#applyOthers();
+      },
+      onFailure: (error) => this.#failure.note(error),
+      onRest: () => void this.#measure(),
+    });
+    this.#idle = new IdleWatch({
+      accumulators: this.#accumulators,
+      isBusy: () => this.#background.isScheduled,
+      onIdle: () => this.settle(),
+    });
     this.#start();
     const spent = this.#spentBefore(DAY);
     const handle = this.#engine.addBudget({
-      name: "(day)",
+      name: DAY_NAME,
       limit: NO_LIMIT,
       period: "day",
       spent,
@@ -120,7 +127,7 @@ export class Journal implements LedgerJournal {
         lock.release();
       }
     } catch (error) {
-      this.#failed(error);
+      this.#failure.note(error);
       this.#readUnlocked();
     }
   }
@@ -174,10 +181,8 @@ export class Journal implements LedgerJournal {
     const bounds = sliceBounds(name.unit, limit, blocks, this.#parts.slice);
     const accumulator = new Accumulator(this.#engine, name, handle, bounds);
     accumulator.current.others = others;
-    this.#accumulators.push(accumulator);
+    this.#counting.add(accumulator);
     accumulator.applyOthers(this.#usage(accumulator.key, accumulator.current.period));
-    this.#mayRelink ||= name.scope.runId !== undefined;
-    this.#ofNode.clear();
     // The next call asks.
     this.#untilMs = 0;
     return accumulator;
@@ -185,50 +190,23 @@ export class Journal implements LedgerJournal {
 
   // ── before and after a call ────────────────────────────────────────────────────────────────────
 
-  #countedBy(node: number): readonly Accumulator[] {
-    const known = this.#ofNode.get(node);
-    if (known !== undefined) return known;
-    const handles = this.#handlesOf(node);
-    if (handles === undefined) return this.#accumulators;
-    const found = this.#accumulators.filter(({ handle }) => handles.includes(handle));
-    if (this.#mayRelink) return found;
-    if (this.#ofNode.size >= NODES_MAX) this.#ofNode.clear();
-    this.#ofNode.set(node, found);
-    return found;
-  }
-
-  /** Undefined for a node that was folded meanwhile: then all count, which is certainly enough. */
-  #handlesOf(node: number): readonly number[] | undefined {
-    try {
-      return this.#engine.budgetsOf(node);
-    } catch {
-      return undefined;
-    }
-  }
-
   /** Takes what a call needs of every room; false when one has too little left. */
   #take(node: number, needs: Needs): boolean {
     const now = this.#engine.nowMs;
-    let isEnough = now >= this.#fromMs && now < this.#untilMs && !this.#mayTryAgain();
+    let isEnough = now >= this.#fromMs && now < this.#untilMs && !this.#failure.mayTryAgain;
     if (needs !== this.#converted) {
       this.#converted = needs;
       this.#convertedUsd = roomUnits(needs.cost);
     }
     const usd = this.#convertedUsd;
     const { operations, runs, bytes } = needs;
-    for (const accumulator of this.#countedBy(node)) {
+    for (const accumulator of this.#counting.of(node)) {
       const { unit } = accumulator.name;
       accumulator.room -=
         unit === "usd" ? usd : unit === "operations" ? operations : unit === "runs" ? runs : bytes;
       if (accumulator.room < 0) isEnough = false;
     }
     return isEnough;
-  }
-
-  /** Is a disk that failed to be tried again? */
-  #mayTryAgain(): boolean {
-    const failure = this.#failure;
-    return failure !== undefined && this.#parts.system.monotonicMs() - failure.sinceMs >= RETRY_MS;
   }
 
   cover(ticket: number, node: number, needs: Needs): Refusal | undefined {
@@ -254,7 +232,7 @@ export class Journal implements LedgerJournal {
     const refusing = this.#accumulators.find(({ handle }) => handle === budget);
     if (refusing === undefined || refusing.current.leased === 0n) return false;
     const sinceReadMs = this.#parts.system.monotonicMs() - this.#readMs;
-    if (sinceReadMs < RECONSIDER_MS || this.#isScheduled) return false;
+    if (sinceReadMs < RECONSIDER_MS || this.#background.isScheduled) return false;
     const before = refusing.current.leased;
     try {
       const lock = this.#folder.tryLock();
@@ -265,7 +243,7 @@ export class Journal implements LedgerJournal {
         lock.release();
       }
     } catch (error) {
-      this.#failed(error);
+      this.#failure.note(error);
       return false;
     }
     this.#applyOthers();
@@ -276,26 +254,26 @@ export class Journal implements LedgerJournal {
   /** Works out how far we may go, and takes slices where that is not far enough. Answers what refuses. */
   #makeRoom(mayRefuse: boolean): Accumulator | undefined {
     for (const accumulator of this.#accumulators) accumulator.turn();
-    if (this.#failure !== undefined) {
-      if (!this.#mayTryAgain()) {
+    if (this.#failure.error !== undefined) {
+      if (!this.#failure.mayTryAgain) {
         this.#measure();
         return undefined;
       }
-      this.#failure = undefined;
+      this.#failure.clear();
     }
     if (this.#measure() === "enough") return undefined;
     try {
-      if (this.#pending !== undefined) {
-        this.#finishPending();
+      if (this.#background.isWriting) {
+        this.#background.finish();
         if (this.#measure() !== "urgent") return undefined;
       }
       if (this.#measure() === "soon") {
-        this.#schedule();
+        this.#background.schedule();
         return undefined;
       }
       return this.#takeNow(mayRefuse);
     } catch (error) {
-      this.#failed(error);
+      this.#failure.note(error);
       return undefined;
     } finally {
       this.#measure();
@@ -305,7 +283,7 @@ export class Journal implements LedgerJournal {
   /** Measures every room. */
   #measure(): Level {
     const now = this.#engine.latestMs;
-    const failure = this.#failure;
+    const { error } = this.#failure;
     this.#fromMs = 0;
     this.#untilMs = Number.POSITIVE_INFINITY;
     let worst: Level = "enough";
@@ -313,10 +291,10 @@ export class Journal implements LedgerJournal {
       const bounds = periodBounds(accumulator.name.period, now);
       this.#fromMs = Math.max(this.#fromMs, bounds?.start ?? 0);
       this.#untilMs = Math.min(this.#untilMs, bounds?.end ?? this.#untilMs);
-      const level = accumulator.measure(!this.#isScheduled);
+      const level = accumulator.measure(!this.#background.isScheduled);
       if (worst === "enough" || level === "urgent") worst = level;
       // Nothing can be written, so nothing needs to be.
-      if (failure !== undefined) accumulator.room = Number.POSITIVE_INFINITY;
+      if (error !== undefined) accumulator.room = Number.POSITIVE_INFINITY;
     }
     return worst;
   }
@@ -345,7 +323,8 @@ export class Journal implements LedgerJournal {
         if (!lock.isHeld()) continue;
         this.#file.append({ kind: "slice", time: Date.now(), amounts: taking.amounts });
         this.#raise(taking);
-        this.#startIdleTimer();
+        closeAtExit(this);
+        this.#idle.start();
         return taking.refused;
       } finally {
         lock.release();
@@ -391,113 +370,7 @@ export class Journal implements LedgerJournal {
     if (alerts) this.#parts.onAlerts();
   }
 
-  // ── in the background ──────────────────────────────────────────────────────────────────────────
-
-  #schedule(): void {
-    if (this.#isScheduled || !this.#file.isOpen) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#takeInBackground()).unref();
-  }
-
-  #takeInBackground(): void {
-    if (!this.#isScheduled || this.#pending !== undefined) return;
-    try {
-      const lock = this.#file.isOpen ? this.#folder.tryLock() : undefined;
-      if (lock === undefined) {
-        if (this.#file.isOpen) {
-          setTimeout(() => this.#takeInBackground(), BACKGROUND_PAUSE_MS).unref();
-        } else this.#isScheduled = false;
-        return;
-      }
-      this.#writeInBackground(lock);
-    } catch (error) {
-      this.#isScheduled = false;
-      this.#failed(error);
-    }
-    this.#measure();
-  }
-
-  #writeInBackground(lock: FileLock): void {
-    let taking: Taking;
-    try {
-      for (const accumulator of this.#accumulators) accumulator.turn();
-      taking = this.#plan(lock, true);
-      if (this.#file.isLong) this.#file.shorten(this.#written());
-      if (taking.amounts.length === 0 || !this.#file.isOpen || !lock.isHeld()) {
-        this.#isScheduled = false;
-        lock.release();
-        return;
-      }
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
-    const record = { kind: "slice", time: Date.now(), amounts: taking.amounts } as const;
-    let written: BackgroundWrite;
-    try {
-      written = this.#file.appendInBackground(record, (error) =>
-        this.#wroteInBackground(taking, error),
-      );
-    } finally {
-      // Others see it by now; that it is on the disk is what only we wait for.
-      lock.release();
-    }
-    this.#pending = {
-      finish: () => {
-        this.#isScheduled = false;
-        this.#pending = undefined;
-        written.finish();
-        this.#raise(taking);
-        this.#applyOthers();
-      },
-    };
-  }
-
-  #wroteInBackground(taking: Taking, error: Error | undefined): void {
-    this.#isScheduled = false;
-    this.#pending = undefined;
-    if (error !== undefined) this.#failed(error);
-    else {
-      this.#raise(taking);
-      this.#applyOthers();
-    }
-    this.#measure();
-  }
-
-  #finishPending(): void {
-    this.#pending?.finish();
-  }
-
-  /** The last word on each amount, as it was written. */
-  #written(): JournalAmount[] {
-    return this.#accumulators.flatMap((accumulator) =>
-      accumulator.periods().flatMap((at) => {
-        if (at.upTo === 0n) return [];
-        const { spent } = accumulator.own(at);
-        const known = smaller(spent, at.upTo);
-        return [{ of: accumulator.key, period: at.period, spent: known, upTo: at.upTo }];
-      }),
-    );
-  }
-
   // ── rest and end ───────────────────────────────────────────────────────────────────────────────
-
-  #startIdleTimer(): void {
-    closeAtExit(this);
-    if (this.#idleTimer !== undefined) return;
-    this.#idleTimer = setInterval(() => {
-      const rooms = this.#accumulators.map(({ room }) => room).join();
-      const isUntouched = rooms === this.#lastRooms;
-      this.#lastRooms = rooms;
-      if (this.#isScheduled || !isUntouched) return;
-      const isBusy = this.#accumulators.some((accumulator) => {
-        const { spent, need } = accumulator.own(accumulator.current);
-        return need > spent;
-      });
-      if (!isBusy) this.settle();
-    }, IDLE_MS);
-    this.#idleTimer.unref();
-  }
 
   settle(): void {
     this.#end("settled");
@@ -511,12 +384,11 @@ export class Journal implements LedgerJournal {
   #end(kind: "settled" | "closed"): void {
     // What calls under way hold has no last word yet: the end of the process says it.
     if (kind === "closed") needsNoClosing(this);
-    clearInterval(this.#idleTimer);
-    this.#idleTimer = undefined;
+    this.#idle.stop();
     if (this.#file.name === undefined) return;
     try {
-      this.#finishPending();
-      this.#isScheduled = false;
+      this.#background.finish();
+      this.#background.cancel();
       for (const accumulator of this.#accumulators) accumulator.turn();
       const raised: [PeriodPosition, bigint][] = [];
       const amounts = this.#accumulators.flatMap((accumulator) =>
@@ -532,19 +404,9 @@ export class Journal implements LedgerJournal {
       this.#raise({ amounts, raised, refused: undefined });
       this.#file.close();
     } catch (error) {
-      this.#failed(error);
+      this.#failure.note(error);
     }
     this.#measure();
-  }
-
-  #failed(error: unknown): void {
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.#failure = { error: cause, sinceMs: this.#parts.system.monotonicMs() };
-    if (this.#isFailureTold) return;
-    this.#isFailureTold = true;
-    this.#parts.warn(
-      `the journal in ${this.#parts.path} cannot be used: ${cause.message}. The program goes on, and budgets count in memory; after a restart what was spent meanwhile may be unknown. Choose a folder that can be written to with GENOPS_STATE_DIR or the option journal, or turn it off with journal: false.`,
-    );
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────
@@ -557,11 +419,11 @@ export class Journal implements LedgerJournal {
   status(): JournalStatus {
     const spent = this.daySpent();
     const { uncertain } = this.#usage(DAY_KEY, this.#day.current.period);
-    const failure = this.#failure;
+    const { error } = this.#failure;
     return {
-      state: failure === undefined ? "active" : "unavailable",
+      state: error === undefined ? "active" : "unavailable",
       path: this.#parts.path,
-      ...(failure !== undefined && { reason: failure.error.message }),
+      ...(error !== undefined && { reason: error.message }),
       known: attoToUsd(spent > uncertain ? spent - uncertain : 0n),
       uncertain: attoToUsd(uncertain),
     };

@@ -1,5 +1,6 @@
 // What lies in a folder of journals: ledgers, where their budgets stand, and who spends on them. Sets budgets back, too.
 import { join } from "node:path";
+import { DAY_NAME } from "../limit-options.js";
 import {
   type AccumulatorName,
   accumulatorKey,
@@ -14,9 +15,6 @@ import { type JournalSystem, nodeSystem } from "./system.js";
 
 /** Milliseconds that are waited for a process that has the folder. */
 const PATIENCE_MS = 2000;
-
-/** What a ledger's own day is called among its budgets. */
-export const DAY_NAME = "(day)";
 
 /** Where a budget, or the ledger's day, stands in its current period. Amounts in its unit, of USD atto-USD. */
 export interface BudgetStanding {

@@ -92,7 +92,13 @@ export function readYamlMapping(
   if (wrong !== undefined) {
     throw problem(option, path, `${option}: ${at(wrong.pos[0])}: ${wrong.message}`);
   }
-  const content: unknown = document.contents === null ? {} : document.toJS();
+  let content: unknown = {};
+  try {
+    if (document.contents !== null) content = document.toJS();
+  } catch (error) {
+    // References to what is not there, or to more than a file may become.
+    throw problem(option, path, `${option}: ${at(0)}: ${(error as Error).message}`);
+  }
   if (!isRecord(content) || (document.contents !== null && !isMap(document.contents))) {
     const expected = sections.length === 0 ? "names and values" : sections.join(", ");
     throw problem(option, path, `${option}: ${at(0)}: give ${expected}, as a mapping`);

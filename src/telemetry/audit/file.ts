@@ -5,32 +5,16 @@ import {
   closeSync,
   fstatSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
   renameSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, extname, join, resolve } from "node:path";
-import { ConfigurationError } from "../../governance/errors.js";
-import { isRecord, rejectUnknown } from "../../governance/option-names.js";
-import { atExit } from "../../runtime/exit.js";
-import { lock } from "../../runtime/file-lock.js";
+import { basename, dirname, extname, join } from "node:path";
 import { type AuditLine, GENESIS, lineOf, readLine } from "./chain.js";
-import type {
-  AuditDecision,
-  AuditLogOptions,
-  AuditNote,
-  AuditRecord,
-  AuditSink,
-} from "./record.js";
+import type { AuditDecision, AuditNote, AuditRecord } from "./record.js";
 
-/** A file holds more than a few records, or files would be all there is. */
-const MIN_BYTES = 4096;
-const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
-/** Processes that may write under one path at a time. */
-const MAX_WRITERS = 1000;
 const CHUNK_BYTES = 64 * 1024;
 const LINE_FEED = 0x0a;
 
@@ -69,7 +53,7 @@ function tailOf(file: number): { readonly last: string | undefined; readonly tor
 }
 
 /** `audit.jsonl` → `audit.000001.jsonl`, or `audit.2.jsonl` for the second writer. */
-function beside(path: string, part: string): string {
+export function beside(path: string, part: string): string {
   const extension = extname(path);
   return `${path.slice(0, path.length - extension.length)}.${part}${extension}`;
 }
@@ -99,7 +83,7 @@ function endOf(last: string): AuditLine | undefined {
   return typeof line === "string" ? undefined : line;
 }
 
-class AuditFile {
+export class AuditFile {
   readonly #path: string;
   readonly #maxBytes: number;
   #file: number;
@@ -215,6 +199,15 @@ class AuditFile {
     this.#append({ kind: "rotated", time: now(), from });
   }
 
+  get path(): string {
+    return this.#path;
+  }
+
+  /** Records that could not be written before this file was there: the next one says so. */
+  noteLost(records: number): void {
+    this.#lost += records;
+  }
+
   /** @throws what the file system throws; the record is then counted as lost, and the next one says so. */
   write(record: AuditDecision): void {
     try {
@@ -229,80 +222,4 @@ class AuditFile {
       throw error;
     }
   }
-}
-
-/** Files that this thread has open: adapters that are given the same path share one. */
-const open = new Map<string, AuditFile>();
-
-function openFirstFree(path: string, maxBytes: number): AuditFile {
-  mkdirSync(dirname(path), { recursive: true });
-  for (let writer = 1; writer <= MAX_WRITERS; writer++) {
-    const own = writer === 1 ? path : beside(path, String(writer));
-    const held = lock(own);
-    if (held === undefined) continue;
-    let file: AuditFile | undefined;
-    try {
-      file = AuditFile.open(own, maxBytes);
-    } finally {
-      if (file === undefined) held.release();
-    }
-    if (file === undefined) continue;
-    atExit(() => held.release());
-    return file;
-  }
-  throw new Error(`${MAX_WRITERS} others write there already`);
-}
-
-function invalid(field: string, value: unknown, text: string): ConfigurationError {
-  return new ConfigurationError("INVALID_OPTION", field, value, `${field}: ${text}`);
-}
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
-}
-
-/** @throws {ConfigurationError} for what is neither a path nor options of a file. */
-function check(given: unknown): AuditLogOptions {
-  const log: unknown = typeof given === "string" ? { path: given } : given;
-  if (!isRecord(log)) {
-    throw invalid("auditLog", given, `${shown(given)} is neither a path nor a function`);
-  }
-  rejectUnknown(log as object, ["path", "maxBytes"], "auditLog");
-  const { path, maxBytes } = log as { path?: unknown; maxBytes?: unknown };
-  if (typeof path !== "string" || path.trim() === "") {
-    throw invalid("auditLog", path, `${shown(path)} is no path of a file`);
-  }
-  if (maxBytes === undefined) return { path };
-  if (Number.isSafeInteger(maxBytes) && (maxBytes as number) >= MIN_BYTES) {
-    return { path, maxBytes: maxBytes as number };
-  }
-  throw invalid(
-    "auditLog.maxBytes",
-    maxBytes,
-    `${shown(maxBytes)} is not a whole number of bytes from ${MIN_BYTES} up`,
-  );
-}
-
-/**
- * @param log a path or options, as the user gave them.
- * @throws {ConfigurationError} when that is no file, or it cannot be written.
- */
-export function openAuditFile(log: unknown): AuditSink {
-  const { path, maxBytes } = check(log);
-  const absolute = resolve(path);
-  let file = open.get(absolute);
-  if (file === undefined) {
-    try {
-      file = openFirstFree(absolute, maxBytes ?? DEFAULT_MAX_BYTES);
-    } catch (error) {
-      throw invalid(
-        "auditLog",
-        path,
-        `cannot write ${JSON.stringify(path)}: ${(error as Error).message}; choose a path that you may write to`,
-      );
-    }
-    open.set(absolute, file);
-  }
-  const opened = file;
-  return (record) => opened.write(record);
 }

@@ -12,7 +12,7 @@ export function setAuditTrailOpener(open: Opener): void {
   opener = open;
 }
 
-/** @throws {ConfigurationError} where trails are not kept, or this one cannot be written. */
+/** @throws {ConfigurationError} where trails are not kept, or this one can be no file. */
 export const openAuditTrail: Opener = (log, onFailure) => {
   if (opener !== undefined) return opener(log, onFailure);
   throw new ConfigurationError(

@@ -5,7 +5,7 @@ import type { Decision } from "../../governance/decision.js";
 import type { Operation, Outcome } from "../../governance/operation.js";
 import { currentRuntime } from "../../runtime/capabilities.js";
 import { errorType } from "../spans.js";
-import { openAuditFile } from "./file.js";
+import { openAuditFile } from "./open-file.js";
 import type { AuditDecision, AuditLog, AuditSink, AuditSubject, AuditTarget } from "./record.js";
 
 /** An operation as the engine's table has it. */
@@ -71,10 +71,10 @@ export class AuditTrail {
   readonly #user: string | undefined;
   #calls = 0;
 
-  /** @throws {ConfigurationError} when a file is asked for that cannot be written. */
+  /** @throws {ConfigurationError} when a file is asked for that can be none. */
   constructor(log: AuditLog, onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
-    this.#sink = typeof log === "function" ? log : openAuditFile(log);
+    this.#sink = typeof log === "function" ? log : openAuditFile(log, onFailure);
     this.#user = currentRuntime().userName?.();
   }
 

@@ -78,12 +78,20 @@ function originOf(first: AuditLine): string {
   return `${first.sequence} ${first.previous}${first.sequence === 1 ? ` ${first.hash}` : ""}`;
 }
 
+/** A file without a record proves nothing. */
+function withContent(read: ReadFile): ReadFile {
+  if (read.lines.length > 0 || read.broken !== undefined) return read;
+  const why =
+    "it holds no record, and a trail has at least the one that began it: all of it was cut off, or none was ever written";
+  return { ...read, broken: { file: read.file, line: 1, why } };
+}
+
 /**
  * Checks files that hold whole chains, full ones and the one being written; their order counts nothing.
  * @throws what the file system throws.
  */
 export function verifyAuditFiles(files: readonly string[]): AuditVerification {
-  const read = files.map(readAuditFile);
+  const read = files.map((file) => withContent(readAuditFile(file)));
   const early = read.find(({ broken }) => broken !== undefined)?.broken;
   const waiting = new Map<string, ReadFile>();
   for (const each of read) {

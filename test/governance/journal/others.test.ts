@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { nodeSystem } from "../../../src/governance/journal/system.js";
-import { openAuditFile } from "../../../src/telemetry/audit/file.js";
+import { openAuditFile } from "../../../src/telemetry/audit/open-file.js";
 import { temporaryFolder } from "../../adapter/workplace.js";
 import { LedgerProgram, PRICE } from "./ledger-program.js";
 import { MemoryDisk } from "./memory-system.js";

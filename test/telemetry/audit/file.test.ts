@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import fc from "fast-check";
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { openAuditFile } from "../../../src/telemetry/audit/file.js";
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { openAuditFile } from "../../../src/telemetry/audit/open-file.js";
 import type { AuditSink } from "../../../src/telemetry/audit/record.js";
 import {
   readAuditBytes,
@@ -44,7 +44,7 @@ async function reopen(path: string, maxBytes?: number): Promise<AuditSink> {
   for (const file of readdirSync(join(path, "..")).filter((name) => name.endsWith(".lock"))) {
     rmSync(join(path, "..", file));
   }
-  const room = await import("../../../src/telemetry/audit/file.js");
+  const room = await import("../../../src/telemetry/audit/open-file.js");
   return room.openAuditFile({ path, maxBytes });
 }
 
@@ -103,6 +103,19 @@ describe("a change to a file", () => {
       [swapped[index - 1], swapped[index]] = [lines[index] ?? "", lines[index - 1] ?? ""];
       // A file may begin in the middle of a chain, so the first two are told by the second.
       expect(breakAt(swapped)).toBe(index === 1 ? 2 : index);
+    }
+  });
+
+  it("is found when nothing is left, alone and beside a chain that is whole", async () => {
+    const path = await smallLog(2);
+    const empty = join(path, "..", "empty.jsonl");
+    writeFileSync(empty, "");
+    for (const files of [[empty], [path, empty], [empty, path]]) {
+      expect(verifyAuditFiles(files).broken).toEqual({
+        file: empty,
+        line: 1,
+        why: "it holds no record, and a trail has at least the one that began it: all of it was cut off, or none was ever written",
+      });
     }
   });
 
@@ -263,7 +276,8 @@ describe("processes", () => {
     readonly process: ChildProcess;
     /** Records that it said were written. */
     acknowledged(): number;
-    readonly ready: Promise<unknown>;
+    /** Resolves once it has said so of more than these, however long that takes, or is gone. */
+    hasAcknowledged(records: number): Promise<void>;
     readonly gone: Promise<unknown>;
   }
 
@@ -274,15 +288,35 @@ describe("processes", () => {
       String(count),
       ...(maxBytes ? [String(maxBytes)] : []),
     ]);
-    let output = "";
+    // The first line says that it is ready.
+    let lines = -1;
+    let isGone = false;
+    let told = () => {};
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      output += chunk;
+      lines += chunk.split("\n").length - 1;
+      told();
     });
+    const gone = once(child, "close").then(() => {
+      isGone = true;
+      told();
+    });
+    // Before its folder is removed.
+    onTestFinished(async () => {
+      child.kill("SIGKILL");
+      await gone;
+    });
+    const acknowledged = () => Math.max(0, lines);
     return {
       process: child,
-      acknowledged: () => Math.max(0, output.split("\n").length - 2),
-      ready: once(child.stdout, "data"),
-      gone: once(child, "close"),
+      acknowledged,
+      async hasAcknowledged(records) {
+        while (acknowledged() <= records && !isGone) {
+          await new Promise<void>((again) => {
+            told = again;
+          });
+        }
+      },
+      gone,
     };
   }
 
@@ -300,12 +334,9 @@ describe("processes", () => {
     const path = join(await temporaryFolder(), "audit.jsonl");
     let acknowledged = 0;
     for (let round = 0; round < 6; round++) {
-      const writer = start(path, 10_000_000, 256 * 1024);
-      await writer.ready;
-      await vi.waitFor(() => expect(writer.acknowledged()).toBeGreaterThan(300 * round), {
-        timeout: 30_000,
-        interval: 3,
-      });
+      // Full files are followed by the next: about every hundred records.
+      const writer = start(path, 10_000_000, 48 * 1024);
+      await writer.hasAcknowledged(60 * round);
       writer.process.kill("SIGKILL");
       await writer.gone;
       expect(writer.acknowledged()).toBeGreaterThan(0);
@@ -316,6 +347,7 @@ describe("processes", () => {
     await last.gone;
     const { chains, broken } = verifyAuditFiles(filesBeside(path));
     expect(broken).toBeUndefined();
+    expect(chains[0]?.files.length).toBeGreaterThan(6);
     // One chain through all seven of them: each took over from one that was gone.
     expect(chains).toHaveLength(1);
     expect(existsSync(`${path}.lock`)).toBe(false);

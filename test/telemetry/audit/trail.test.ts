@@ -1,7 +1,8 @@
 // The audit trail of an adapter: who did what, when, at what cost; and what happens when it cannot be kept.
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import * as mlflow from "../../../src/mlflow/node.js";
 import {
   type AdapterOptions,
@@ -184,6 +185,55 @@ describe("a trail that cannot be kept", () => {
     await work(adapter);
     await vi.waitFor(() => expect(adapter.containedFailures).toBe(11));
     expect(warnings).toEqual([expect.stringMatching(/audit trail cannot be written.*no room/)]);
+    expect(adapter.costAggregator.getSummary().operationCount).toBeGreaterThan(5);
+  });
+
+  it.runIf(existsSync("/dev/full"))(
+    "for a full disk is told once with file, cause and fix, and goes on when there is room",
+    async () => {
+      const folder = await temporaryFolder();
+      const path = join(folder, "audit.jsonl");
+      // What is written there finds no space left on the device.
+      await symlink("/dev/full", path);
+      const { adapter, warnings } = await adapterWith({ auditLog: path });
+      await work(adapter);
+      expect(warnings).toEqual([
+        `genops: the audit trail cannot be written; the program goes on. ${JSON.stringify(path)}: the disk is full (ENOSPC). Make room there, or choose another file with auditLog (GENOPS_AUDIT_LOG, --audit-log).`,
+      ]);
+      // At the start, and for each record.
+      expect(adapter.containedFailures).toBe(12);
+      expect(adapter.costAggregator.getSummary().operationCount).toBeGreaterThan(5);
+      await rm(path);
+      await work(adapter);
+      expect(warnings).toHaveLength(1);
+      expect(verifyAuditFiles([path]).broken).toBeUndefined();
+      const records = readAuditFile(path).lines.map(({ record }) => record);
+      expect(records.slice(0, 3)).toMatchObject([
+        { kind: "started" },
+        { kind: "gap", lost: 11 },
+        { kind: "decision", operation: "create_experiment" },
+      ]);
+    },
+  );
+
+  it("is told on the console where no logger is given: nobody listens to OpenTelemetry's unless asked to", async () => {
+    const told = vi.spyOn(console, "warn").mockImplementation(() => {});
+    onTestFinished(() => told.mockRestore());
+    await adapterWith({ auditLog: "/sys/genops/audit.jsonl", logger: undefined });
+    expect(told.mock.calls).toEqual([
+      [expect.stringContaining("genops: the audit trail cannot be written")],
+    ]);
+  });
+
+  it("for a folder that nobody may write to is told once, and governance goes on", async () => {
+    // Not even the system's administrator makes a folder there.
+    const { adapter, warnings } = await adapterWith({ auditLog: "/sys/genops/audit.jsonl" });
+    await work(adapter);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /the program goes on\. "\/sys\/genops\/audit\.jsonl": (permission denied|the file system is read-only) \(E\w+\)\. .* choose another file with auditLog/,
+      ),
+    ]);
     expect(adapter.costAggregator.getSummary().operationCount).toBeGreaterThan(5);
   });
 });

@@ -1,5 +1,5 @@
 // Writes audit records as fast as it can and says of each that it is written, until it is killed.
-import { openAuditFile } from "../../../src/telemetry/audit/file.js";
+import { openAuditFile } from "../../../src/telemetry/audit/open-file.js";
 import { decision } from "./decision.js";
 
 const [path = "", count = "0", maxBytes] = process.argv.slice(2);

@@ -180,6 +180,9 @@ export const environmentCheck: Check = {
     tellCredentials(found);
     const tracking = setup.adapter.trackingUri ?? getTrackingUri();
     const registry = setup.adapter.registryUri ?? explicitRegistryUri();
+    if (typeof tracking !== "string" || typeof (registry ?? "") !== "string") {
+      throw new Skipped("a URI that is no text was told with the options");
+    }
     setup.configured.trackingUri = withoutCredentials(tracking);
     setup.trackingUri = usableUri(tracking, "MLFLOW_TRACKING_URI", "TRACKING_URI_INVALID", found);
     if (registry !== undefined) {

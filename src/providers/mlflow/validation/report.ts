@@ -26,6 +26,7 @@ export const TITLES: Readonly<Record<CheckName, string>> = {
   options: "options",
   environment: "environment",
   attributes: "who pays",
+  keptFiles: "kept files",
   trackingServer: "tracking server",
   artifactStore: "artifact store",
   registry: "model registry",
@@ -34,6 +35,7 @@ export const TITLES: Readonly<Record<CheckName, string>> = {
   sampling: "sampling",
   conformance: "conformance",
   export: "export",
+  logRecords: "log records",
 };
 
 const AREAS: Readonly<Record<Area, string>> = {

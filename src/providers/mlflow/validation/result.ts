@@ -13,6 +13,7 @@ export type CheckName =
   | "options"
   | "environment"
   | "attributes"
+  | "keptFiles"
   | "trackingServer"
   | "artifactStore"
   | "registry"
@@ -20,7 +21,8 @@ export type CheckName =
   | "limits"
   | "sampling"
   | "conformance"
-  | "export";
+  | "export"
+  | "logRecords";
 
 /** One thing to mend. No text of it holds a secret. */
 export interface ValidationIssue {

@@ -10,6 +10,8 @@ import { attributesCheck, environmentCheck, optionsCheck } from "./configuration
 import { packagesCheck, runtimeCheck } from "./dependencies.js";
 import { exportCheck } from "./export.js";
 import { accountingCheck, conformanceCheck, limitsCheck, samplingCheck } from "./governance.js";
+import { keptFilesCheck } from "./kept-files.js";
+import { logRecordsCheck } from "./log-records.js";
 import { registryCheck } from "./registry.js";
 import {
   type Area,
@@ -33,7 +35,7 @@ export interface ValidateSetupOptions {
   readonly checkConnectivity?: boolean | undefined;
   /** Governs a small workflow in a temporary folder; true when left out. */
   readonly checkGovernance?: boolean | undefined;
-  /** Exports a span to where `OTEL_*` says; true when left out. */
+  /** Exports a span, and a log record where events are told as such, to where `OTEL_*` says; true when left out. */
   readonly checkTelemetry?: boolean | undefined;
   /**
    * Writes no probe: without it an experiment, a run, an artifact and a registered model are made and
@@ -64,6 +66,7 @@ const CHECKS: readonly Check[] = [
   optionsCheck,
   environmentCheck,
   attributesCheck,
+  keptFilesCheck,
   trackingServerCheck,
   artifactStoreCheck,
   registryCheck,
@@ -72,6 +75,7 @@ const CHECKS: readonly Check[] = [
   samplingCheck,
   conformanceCheck,
   exportCheck,
+  logRecordsCheck,
 ];
 
 function checkOptions(options: ValidateSetupOptions): void {
@@ -165,7 +169,7 @@ function withoutSecrets<T>(value: T, hide: (text: string) => string): T {
 /**
  * Validates dependencies, configuration, connectivity, governance and telemetry of this process. It really
  * does what it validates: unless `readOnly`, a probe is written to the tracking server, its artifact store
- * and the registry, and deleted again; a span is exported. Nothing of it is billed by any adapter.
+ * and the registry, and deleted again; a span is exported, and a log record where events are. Nothing of it is billed by any adapter.
  *
  * Never rejects because of what it finds: that is in `issues`, each with its cause and its fix.
  *
