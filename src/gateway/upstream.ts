@@ -53,8 +53,10 @@ function jsonOf(bytes: Buffer): unknown {
 function restingBriefly<A extends HttpAgent>(agent: A): A {
   const keep = agent.keepSocketAlive.bind(agent);
   agent.keepSocketAlive = (socket) => {
+    const isKept = keep(socket);
+    // Afterwards: Node's own sets what the agent was given, which is no timeout at all.
     (socket as Socket).setTimeout(REST_MS);
-    return keep(socket);
+    return isKept;
   };
   const reuse = agent.reuseSocket.bind(agent);
   agent.reuseSocket = (socket, request) => {
