@@ -11,6 +11,8 @@ const CUSTOMERS = [CAPPED, "acme", "globex", "initech", "umbrella"];
 const LARGEST_FILE = 4 * 2 ** 20;
 const SMALLEST_FILE = 2 ** 10;
 const LARGE_BATCH = 800;
+/** What the gateway says, as text or within JSON. */
+const REFUSAL = new RegExp(`budget \\\\?"${CAPPED}\\\\?"`);
 const NO_MODEL = Buffer.from("a model of nothing");
 
 /** The rest of a piece of work makes no sense any more. */
@@ -73,8 +75,7 @@ class Worker {
       answer = await call();
     } catch (error) {
       const { status, message } = error;
-      if (status === 403 && message.includes(`budget \\"${CAPPED}\\"`)) this.counts.refused++;
-      else if (status === 403 && message.includes(`budget "${CAPPED}"`)) this.counts.refused++;
+      if (status === 403 && REFUSAL.test(message)) this.counts.refused++;
       else {
         this.counts.surprise(`status ${status ?? "none"}: ${message}`);
         // Without an answer, or with one of a server that failed, it may have been done all the same.
