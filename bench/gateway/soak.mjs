@@ -11,7 +11,8 @@ Sends mixed load at full speed through the gateway to a real MLflow server
 (installed once, as for the tests), each a process of its own, with the journal
 on, two budgets that never block, and one that blocks a customer part-way. In the
 end the ledger is compared with what the server's database and its artifact
-folder hold, sums with their parts, and the gateway's memory with what it was.
+folder hold, sums with their parts, and, after 20 minutes or more, the gateway's memory
+with what it was.
 
   --minutes <n>  how long, also a part of one: 30 unless given
   --clients <n>  clients at once, beside one in Python: 8 unless given

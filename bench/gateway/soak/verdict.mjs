@@ -6,8 +6,8 @@ import { COUNTED } from "./counts.mjs";
 export const MEMORY_AT_MOST = 1.1;
 /** Fewer samples say nothing. */
 const LEAST_SAMPLES = 16;
-/** In less time a heap has not grown to what it needs. */
-const LEAST_MINUTES = 5;
+/** A process takes about five minutes of load to grow to what it needs: so long the first quarter must be. */
+const LEAST_MINUTES = 20;
 const DECIMALS = 18;
 
 /** Exact decimal text of USD → atto-USD. */
