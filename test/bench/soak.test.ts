@@ -205,7 +205,7 @@ describe("memory", () => {
     expect(
       judgeMemory(
         samples(() => 1),
-        1,
+        19,
       ),
     ).toEqual({ judged: false });
     expect(judgeMemory(samples(() => 1).slice(0, 15), 30)).toEqual({ judged: false });
