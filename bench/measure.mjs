@@ -17,7 +17,7 @@ function computed() {
   return (user + system) * 1000;
 }
 
-function shuffled(items, random) {
+export function shuffled(items, random) {
   const order = [...items];
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));

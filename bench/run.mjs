@@ -96,13 +96,14 @@ async function bench(options) {
   const { SIZES } = await import("./sizes.mjs");
   const { GOVERNANCE, measureGovernance } = await import("./governance.mjs");
   const { measureStarts, STARTS } = await import("./starts.mjs");
+  const { measureUngoverned, UNGOVERNED } = await import("./ungoverned.mjs");
   const { BATCH, RUNS } = await import("./workload.mjs");
 
   const made = await makeContenders(SEED);
   const budgets = readBudgets(
     options.budgets,
     options.only,
-    [...made.contenders, ...STARTS, ...GOVERNANCE].map(({ name }) => name),
+    [...made.contenders, ...STARTS, ...GOVERNANCE, ...UNGOVERNED].map(({ name }) => name),
     Object.keys(SIZES),
   );
 
@@ -119,6 +120,7 @@ async function bench(options) {
     budgets.ratios.length === 0 ? [] : made.contenders.filter(({ name }) => needed.has(name));
   const starts = STARTS.filter(({ name }) => needed.has(name));
   const governance = GOVERNANCE.filter(({ name }) => needed.has(name));
+  const ungoverned = UNGOVERNED.filter(({ name }) => needed.has(name));
 
   let ratios = [];
   let times = new Map();
@@ -137,6 +139,9 @@ async function bench(options) {
     if (governance.length > 0) {
       for (const [name, each] of await measureGovernance(options.rounds)) times.set(name, each);
     }
+    if (ungoverned.length > 0) {
+      for (const [name, each] of await measureUngoverned(options.rounds)) times.set(name, each);
+    }
     const before = stillBroken;
     ratios = budgets.ratios.map((budget) => {
       const { value, low, high } = ratioOf(times, budget.measure, budget.against);
@@ -153,7 +158,7 @@ async function bench(options) {
     operations: BATCH,
     runs: RUNS,
     attempts,
-    contenders: [...contenders, ...starts, ...governance].map(({ name, title }) => ({
+    contenders: [...contenders, ...starts, ...governance, ...ungoverned].map(({ name, title }) => ({
       name,
       title,
       nanoseconds: median(times.get(name)),

@@ -92,6 +92,12 @@ describe("the budgets", () => {
         "governed-limits",
         "governed-and-told",
         "span-by-hand",
+        "bare-client",
+        "idle-client",
+        "released-client",
+        "bare-fetch",
+        "idle-fetch",
+        "released-fetch",
       ]),
     );
     expect(names(promised.sizes)).toEqual([

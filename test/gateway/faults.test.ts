@@ -1,4 +1,5 @@
 // Faults on either side of the gateway: no crash, no leak, nothing under a wrong name, and every total right at the end.
+import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import * as fc from "fast-check";
@@ -120,6 +121,22 @@ describe("a server that", () => {
       await delay(40);
     }
     await settled(gateway, 5n * CALL);
+  });
+
+  it("would close connections at rest finds them closed by the gateway before", async () => {
+    const { gateway, server } = await between(ok);
+    await using _ = gateway;
+    const at = new URL(gateway.url);
+    // A connection of the caller's own that stays, so that it is not its end that closes the other one.
+    const caller = connect(Number(at.port), at.hostname);
+    caller.write(logMetric("abc"));
+    await once(caller, "data");
+    expect(server.sockets.size).toBeGreaterThan(0);
+    await vi.waitFor(() => expect(server.sockets.size).toBe(0), { timeout: 30_000, interval: 50 });
+    caller.write(logMetric("abc"));
+    expect(status(String(await once(caller, "data")))).toBe(200);
+    caller.destroy();
+    await settled(gateway, 2n * CALL);
   });
 });
 

@@ -129,6 +129,11 @@ describe("/genops/summary", () => {
       totalStorageBytes: bytes,
       costByTeam: { search: "0.0003", vision: stored },
       costByStorageBackend: { s3: stored },
+      operations: {
+        log_metric: { count: 2, errorCount: 1, items: 2 },
+        log_batch: { count: 1, errorCount: 0, items: 40 },
+      },
+      storage: { s3: { bytes, files: 1 } },
       today: {
         day: new Date().toISOString().slice(0, 10),
         cost: "0.000491666667380681",
@@ -154,8 +159,10 @@ describe("/genops/summary", () => {
       journal: { state: "off" },
     });
     expect(summary.costByRun).toBeUndefined();
+    expect(summary.runs).toBeUndefined();
     const withRuns = await (await ask("/genops/summary?runs=true")).json();
     expect(withRuns.costByRun).toEqual({ "(unattributed)": "0.000491666667380681" });
+    expect(withRuns.runs).toEqual([]);
     expect(governor.containedFailures).toBe(0);
   });
 });
@@ -193,12 +200,16 @@ describe("/genops/metrics", () => {
     expect(value("genops_decisions_total", { result: "RATE_LIMITED" })).toBe(3);
     expect(value("genops_journal_state", { state: "off" })).toBe(1);
     expect(value("genops_gateway_requests_total", { status: "2xx" })).toBe(2);
+    expect(value("nodejs_heap_size_used_bytes", {})).toBeLessThan(
+      value("process_resident_memory_bytes", {}) as number,
+    );
+    expect(value("nodejs_external_memory_bytes", {})).toBeGreaterThan(0);
     expect(value("genops_gateway_requests_total", { status: "none" })).toBe(2);
     const tracking = { class: "tracking-write" };
     expect(value("genops_operation_duration_seconds_bucket", { ...tracking, le: "+Inf" })).toBe(4);
     expect(value("genops_operation_duration_seconds_count", tracking)).toBe(4);
     for (const { name, labels } of samples) {
-      expect(name).toMatch(/^(genops|process)_[a-z_]+$/);
+      expect(name).toMatch(/^(genops|process|nodejs)_[a-z_]+$/);
       for (const label of ["run", "run_id", "customer", "customer_id"]) {
         expect(labels).not.toHaveProperty(label);
       }

@@ -10,6 +10,8 @@ import { neutralEnvironment } from "./python.js";
 
 export interface MlflowServer {
   readonly uri: string;
+  /** Holds `mlflow.db` and, unless they go elsewhere, `artifacts`; gone when it is stopped. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
@@ -93,5 +95,5 @@ export async function startMlflowServer(
     }
     await delay(200);
   }
-  return { uri, stop };
+  return { uri, folder, stop };
 }

@@ -108,6 +108,7 @@ function accountFamilies(account: Account): Family[] {
 export function metricsText(governor: Governor, account: Account, refusals: Refusals): string {
   const spent = governor.daySpent();
   const journal = governor.journal;
+  const memory = process.memoryUsage();
   return expositionText([
     {
       name: "genops_gateway_info",
@@ -125,7 +126,19 @@ export function metricsText(governor: Governor, account: Account, refusals: Refu
       name: "process_resident_memory_bytes",
       type: "gauge",
       help: "Memory of the process.",
-      samples: [{ value: process.memoryUsage.rss() }],
+      samples: [{ value: memory.rss }],
+    },
+    {
+      name: "nodejs_heap_size_used_bytes",
+      type: "gauge",
+      help: "Memory of JavaScript's objects.",
+      samples: [{ value: memory.heapUsed }],
+    },
+    {
+      name: "nodejs_external_memory_bytes",
+      type: "gauge",
+      help: "Memory of buffers and WebAssembly.",
+      samples: [{ value: memory.external }],
     },
     {
       name: "genops_day_cost_usd",

@@ -1,6 +1,6 @@
 // The whole account as JSON: the names of the cost summary with exact decimal texts, and how things stand at the moment.
 import { MlflowCostAggregator } from "../../costs/aggregator.js";
-import type { ExactCostRecord } from "../../costs/summary.js";
+import type { ExactCostRecord, MlflowCostSummary, RunCost } from "../../costs/summary.js";
 import type { Governor } from "../../governance/governor.js";
 import { VERSION } from "../../version.js";
 import type { OperatorSnapshot } from "./snapshot.js";
@@ -23,8 +23,13 @@ export interface OperatorSummary extends OperatorSnapshot {
   readonly costByOperationType: ExactCostRecord;
   readonly costByStorageBackend: ExactCostRecord;
   readonly costByModel: ExactCostRecord;
-  /** Only when asked for: a ledger tells many runs apart. */
+  /** Calls and what they carried, by operation; bytes and files kept, by storage backend. */
+  readonly operations: MlflowCostSummary["operations"];
+  readonly storage: MlflowCostSummary["storage"];
+  /** Only when asked for with `runs=true`: a ledger tells many runs apart. */
   readonly costByRun?: ExactCostRecord;
+  /** The tree of runs: each with its own cost, and the cost with its children's. As seldom. */
+  readonly runs?: readonly RunCost[];
 }
 
 export function summaryOf(
@@ -45,6 +50,8 @@ export function summaryOf(
     errorCount: summary.errorCount,
     totalStorageBytes: summary.totalStorageBytes,
     ...breakdowns,
-    ...(withRuns && { costByRun }),
+    operations: summary.operations,
+    storage: summary.storage,
+    ...(withRuns && { costByRun, runs: summary.runs }),
   };
 }
