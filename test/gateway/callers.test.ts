@@ -343,9 +343,15 @@ describe("MLflow's administration", () => {
       "/api/2.0/mlflow/experiments/permissions/create",
       "/api/2.0/mlflow/registered-models/permissions/create",
       "/api/2.0/mlflow/webhooks",
+      "/api/3.0/mlflow/users/permissions/grant",
+      "/ajax-api/3.0/mlflow/roles/create",
     ]) {
       expect(isAdministration(named("POST", path))).toBe(true);
     }
+    expect(isAdministration(named("GET", "/api/3.0/mlflow/users/roles/list"))).toBe(true);
+    expect(isAdministration(named("DELETE", "/api/3.0/mlflow/roles/permissions/remove"))).toBe(
+      true,
+    );
     expect(isAdministration(named("GET", "/api/3.0/mlflow/workspaces"))).toBe(false);
     expect(isAdministration(named("POST", API))).toBe(false);
     expect(gateway({ adminRoutes: true }).let({}).isAdmin).toBe(true);
