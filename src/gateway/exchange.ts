@@ -22,7 +22,7 @@ import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./ca
 import { replyHeaders, requestHeaders } from "./headers.js";
 import { forgedTag, isForeign, type Payers, payerOfNewRun } from "./payers.js";
 import type { Transfers } from "./transfers.js";
-import { collect, type Upstream } from "./upstream.js";
+import { collect, endedAtRest, type Upstream } from "./upstream.js";
 
 /** What an exchange works with; the same for all until the gateway is configured anew. */
 export interface Room {
@@ -183,8 +183,14 @@ export class Exchange {
       !this.#caller.isAdmin &&
       !isOwnUser(reading.call)
     ) {
-      this.#record.decision = "REFUSED";
-      this.#refuse(NO_ADMINISTRATION);
+      const decision: Decision = {
+        result: "BLOCKED",
+        policy: "administration",
+        reasonCode: "x_caller_refused",
+        reason: NO_ADMINISTRATION,
+        field: operation.name,
+      };
+      this.#refuseWith(governor.refuse(operation, this.#caller.attributes, decision));
       return undefined;
     }
     try {
@@ -213,11 +219,19 @@ export class Exchange {
       return undefined;
     }
     if (transfer?.step === "complete" || transfer?.step === "abort") {
-      const pending = transfers.take(transfer.key ?? "");
-      if (pending !== undefined) return { reading, pending, body };
+      const pending = transfers.kept(transfer.key ?? "");
+      if (pending !== undefined) {
+        if (this.#room.tellsApart && isForeign(pending.attributes, this.#caller)) {
+          this.#refuseForeign(reading.operation);
+          return undefined;
+        }
+        transfers.take(transfer.key ?? "");
+        return { reading, pending, body };
+      }
     }
     let attributes = this.#caller.attributes;
     let sent = body;
+    let claimsRun = false;
     if (reading.operation.name === "create_run") {
       attributes = payerOfNewRun(tagsOf(call.body.tags), this.#caller);
       const experimentId =
@@ -228,18 +242,19 @@ export class Exchange {
       const payer = await this.#room.payers.payerOf(reading.operation.runId, this.#authorization);
       if (payer !== undefined) {
         if (this.#room.tellsApart && isForeign(payer, this.#caller)) {
-          this.#refuseBy(
-            reading.operation,
-            "foreign-run",
-            "x_foreign_run",
-            reading.operation.runId,
-          );
+          this.#refuseForeign(reading.operation);
           return undefined;
         }
         attributes = payer;
+      } else {
+        // Whoever tries to write it, and may not, must not have it.
+        claimsRun = reading.operation.name !== "update_run";
       }
     }
-    const operation = await this.#informed(reading.operation);
+    // To give up costs nothing, and frees what the store keeps.
+    if (transfer?.step === "abort") return { reading, pending: undefined, body };
+    const informed = await this.#informed(reading.operation);
+    const operation = claimsRun ? { ...informed, claimsRun } : informed;
     const begun = governor.begin(operation, attributes);
     this.#record.attributes = attributes;
     if (begun instanceof Error) {
@@ -260,6 +275,11 @@ export class Exchange {
     const tags = single ? tagsOf([{ value: "", ...body }]) : tagsOf(body.tags);
     const runTags = ["create_run", "create_promptlab_run", "log_batch", "set_tag", "delete_tag"];
     return runTags.includes(name) ? forgedTag(tags, this.#caller) : undefined;
+  }
+
+  #refuseForeign(operation: Operation): void {
+    const subject = operation.runId ?? operation.upload?.artifactUri ?? "";
+    this.#refuseBy(operation, "foreign-run", "x_foreign_run", subject);
   }
 
   #refuseBy(operation: Operation, policy: string, reasonCode: string, subject: string): void {
@@ -331,10 +351,15 @@ export class Exchange {
       hasBody,
       readsReply,
     });
-    const outgoing = upstream.send(request.method ?? "GET", this.#target, headers);
-    outgoing.setTimeout(idleTimeoutMs, () =>
-      outgoing.destroy(new Error(`the MLflow server was silent for ${idleTimeoutMs} ms`)),
-    );
+    const begin = (isFresh: boolean) => {
+      const outgoing = upstream.send(request.method ?? "GET", this.#target, headers, isFresh);
+      outgoing.setTimeout(idleTimeoutMs, () =>
+        outgoing.destroy(new Error(`the MLflow server was silent for ${idleTimeoutMs} ms`)),
+      );
+      return outgoing;
+    };
+    const outgoing = begin(false);
+    const isRead = !hasBody && (request.method === "GET" || request.method === "HEAD");
     return new Promise((resolve) => {
       const flow = new Flow(
         this.#room,
@@ -342,7 +367,9 @@ export class Exchange {
         request,
         this.#response,
         outgoing,
+        isRead ? begin : undefined,
         admitted,
+        this.#authorization,
         resolve,
       );
       flow.start(readsReply);
@@ -356,9 +383,9 @@ export class Exchange {
   }
 }
 
-/** Who somebody is, MLflow's page asks for everybody. */
+/** Who somebody is, and what that one may do, MLflow's page asks for everybody. */
 function isOwnUser({ method, route }: WireCall): boolean {
-  return method === "GET" && route.endsWith("/mlflow/users/current");
+  return method === "GET" && /\/mlflow\/users\/current(\/permissions)?$/.test(route);
 }
 
 /** Bytes of a body that go with their headers in one piece; copying more would cost more than it saves. */
@@ -389,8 +416,11 @@ class Flow {
   readonly #record: ExchangeRecord;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #outgoing: ClientRequest;
+  #outgoing: ClientRequest;
+  /** Sends what only reads once more; undefined when it was, or must not be. */
+  #again: ((isFresh: boolean) => ClientRequest) | undefined;
   readonly #admitted: Admitted | undefined;
+  readonly #authorization: string | undefined;
   readonly #done: () => void;
   #isSent = false;
   #isSettled = false;
@@ -404,7 +434,9 @@ class Flow {
     request: IncomingMessage,
     response: ServerResponse,
     outgoing: ClientRequest,
+    again: ((isFresh: boolean) => ClientRequest) | undefined,
     admitted: Admitted | undefined,
+    authorization: string | undefined,
     done: () => void,
   ) {
     this.#room = room;
@@ -412,6 +444,8 @@ class Flow {
     this.#request = request;
     this.#response = response;
     this.#outgoing = outgoing;
+    this.#again = again;
+    this.#authorization = authorization;
     this.#admitted = admitted;
     this.#done = done;
   }
@@ -421,7 +455,7 @@ class Flow {
     outgoing.once("finish", () => {
       this.#isSent = true;
     });
-    outgoing.on("error", (error) => this.#broken(error));
+    outgoing.on("error", (error) => this.#broken(error, readsReply));
     outgoing.once("response", (reply) => this.#reply(reply, readsReply));
     // An upgrade that nobody asked for is no answer.
     outgoing.once("upgrade", (_reply, socket) => socket.destroy());
@@ -479,8 +513,15 @@ class Flow {
     });
   }
 
-  #broken(error: Error): void {
+  #broken(error: Error, readsReply: boolean): void {
     if (this.#isCut || this.#isAnswered) return;
+    if (this.#again !== undefined && endedAtRest(this.#outgoing, error)) {
+      this.#outgoing = this.#again(true);
+      this.#again = undefined;
+      this.start(readsReply);
+      this.#outgoing.end();
+      return;
+    }
     this.#settle(() => this.#fail(error));
     const { upstream } = this.#room;
     if (error.message !== GONE) {
@@ -593,7 +634,7 @@ class Flow {
   ): void {
     const { governor, transfers } = this.#room;
     const result = readReply(governor, operation, call, { status, body }, transfer);
-    const { authorization } = this.#request.headers;
+    const authorization = this.#authorization;
     if (transfer.step === "abort") governor.cancel(pending);
     else if (result.kind === "failed") governor.fail(pending, result.error);
     else if (transfer.step === "create" && result.transferKey !== undefined) {

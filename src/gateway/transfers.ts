@@ -43,6 +43,11 @@ export class Transfers {
     this.#kept.set(key, pending);
   }
 
+  /** The upload in parts that is kept under a key; {@link take} ends its keeping. */
+  kept(key: string): Pending | undefined {
+    return this.#kept.get(key);
+  }
+
   take(key: string): Pending | undefined {
     const pending = this.#kept.get(key);
     this.#kept.delete(key);

@@ -41,6 +41,14 @@ export function collect(message: IncomingMessage, most: number): Promise<Buffer>
   });
 }
 
+/** The connection had ended while it rested, before the request came to it. */
+class EndedAtRestError extends Error {}
+
+/** Did a request meet a connection that had ended while it rested? What only reads may then be sent again. */
+export function endedAtRest(request: ClientRequest, error: NodeJS.ErrnoException): boolean {
+  return request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+}
+
 function jsonOf(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString("utf8"));
@@ -82,8 +90,8 @@ export class Upstream {
     this.#base = url.pathname.replace(/\/+$/, "");
   }
 
-  /** Begins a request; headers are names and values in turn. */
-  send(method: string, target: string, headers: readonly string[]): ClientRequest {
+  /** Begins a request; headers are names and values in turn. `isFresh`: on a connection of its own. */
+  send(method: string, target: string, headers: readonly string[], isFresh = false): ClientRequest {
     const make = this.#isSecure ? httpsRequest : httpRequest;
     return make({
       protocol: this.url.protocol,
@@ -92,7 +100,7 @@ export class Upstream {
       method,
       path: `${this.#base}${target}`,
       headers: headers as string[],
-      agent: this.#agent,
+      agent: isFresh ? false : this.#agent,
     });
   }
 
@@ -116,12 +124,28 @@ export class Upstream {
     if (bytes !== undefined) {
       headers.push("Content-Type", "application/json", "Content-Length", String(bytes.length));
     }
+    const path = `${this.#staticPrefix}${target}`;
+    return this.#answerOf(method, path, headers, bytes, false).catch((error: unknown) => {
+      if (method !== "GET" || !(error instanceof EndedAtRestError)) throw error;
+      return this.#answerOf(method, path, headers, bytes, true);
+    });
+  }
+
+  #answerOf(
+    method: string,
+    path: string,
+    headers: readonly string[],
+    bytes: Buffer | undefined,
+    isFresh: boolean,
+  ): Promise<UpstreamAnswer> {
     return new Promise((resolve, reject) => {
-      const request = this.send(method, `${this.#staticPrefix}${target}`, headers);
+      const request = this.send(method, path, headers, isFresh);
       request.setTimeout(ASK_MS, () =>
         request.destroy(new Error(`the MLflow server did not answer within ${ASK_MS} ms`)),
       );
-      request.once("error", reject);
+      request.once("error", (error) =>
+        reject(endedAtRest(request, error) ? new EndedAtRestError(error.message) : error),
+      );
       request.once("response", (reply) => {
         collect(reply, ANSWER_BYTES_MAX).then(
           (answer) => resolve({ status: reply.statusCode ?? 0, body: jsonOf(answer) }),
