@@ -20,7 +20,7 @@ import { spliceTags } from "../instrumentation/wire/splice.js";
 import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
 import { replyHeaders, requestHeaders } from "./headers.js";
-import { forgedTag, isForeign, type Payers, payerOfNewRun } from "./payers.js";
+import { forgedTag, isForeign, type Payers, payerOfNewRun, UntoldPayerError } from "./payers.js";
 import type { Transfers } from "./transfers.js";
 import { collect, endedAtRest, type Upstream } from "./upstream.js";
 
@@ -239,7 +239,8 @@ export class Exchange {
       const tags = this.#room.payers.tagsOf(attributes, experimentId);
       if (tags.length > 0 && body !== undefined) sent = spliceTags(body, tags);
     } else if (changes && reading.operation.runId !== undefined) {
-      const payer = await this.#room.payers.payerOf(reading.operation.runId, this.#authorization);
+      const payer = await this.#payerOf(reading.operation.runId);
+      if (payer === "untold") return undefined;
       if (payer !== undefined) {
         if (this.#room.tellsApart && isForeign(payer, this.#caller)) {
           this.#refuseForeign(reading.operation);
@@ -267,6 +268,21 @@ export class Exchange {
     this.#record.decision =
       begun.decisions.find(({ result }) => result === "WARNING")?.result ?? "ALLOWED";
     return { reading: { ...reading, operation }, pending: begun, body: sent };
+  }
+
+  /** Who pays for a run; `untold` when it matters and the server does not say, which is the answer then. */
+  async #payerOf(runId: string): Promise<GovernanceAttributes | "untold" | undefined> {
+    try {
+      return await this.#room.payers.payerOf(runId, this.#authorization);
+    } catch (error) {
+      if (!(error instanceof UntoldPayerError)) throw error;
+      // Where nobody is told apart, whoever writes may go on, as the server lets him.
+      if (!this.#room.tellsApart) return undefined;
+      this.#record.decision = "REFUSED";
+      const message = `genops: ${error.message}`;
+      this.#refuse({ status: 502, errorCode: "TEMPORARILY_UNAVAILABLE", message });
+      return "untold";
+    }
   }
 
   /** The tag among those that a request sets, or takes away, that is not its caller's to set. */
