@@ -1,7 +1,7 @@
 // Has the MLflow server accepted a user's password? Asked before anything is booked under the name.
 import { createHash } from "node:crypto";
 import type { OwnAnswer } from "./answer.js";
-import type { Upstream } from "./upstream.js";
+import { reasonOf, type Upstream } from "./upstream.js";
 
 /** Milliseconds for which an answer holds: so long a user who was locked out may still be believed. */
 const HOLDS_MS = 60_000;
@@ -39,7 +39,7 @@ export class Confirmations {
       return {
         status: 502,
         errorCode: "TEMPORARILY_UNAVAILABLE",
-        message: `genops: the MLflow server did not say whether it knows this user: ${(error as Error).message}`,
+        message: `genops: the MLflow server did not say whether it knows this user: ${reasonOf(error as Error)}`,
       };
     }
     if (status === 401) {

@@ -22,7 +22,7 @@ import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./ca
 import { replyHeaders, requestHeaders } from "./headers.js";
 import { forgedTag, isForeign, type Payers, payerOfNewRun, UntoldPayerError } from "./payers.js";
 import type { Transfers } from "./transfers.js";
-import { collect, endedAtRest, type Upstream } from "./upstream.js";
+import { collect, endedAtRest, reasonOf, type Upstream } from "./upstream.js";
 
 /** What an exchange works with; the same for all until the gateway is configured anew. */
 export interface Room {
@@ -545,7 +545,7 @@ class Flow {
       sendError(this.#response, {
         status: 502,
         errorCode: "TEMPORARILY_UNAVAILABLE",
-        message: `genops: the MLflow server at ${upstream.url.host} gave no answer: ${error.message}`,
+        message: `genops: the MLflow server at ${upstream.url.host} gave no answer: ${reasonOf(error)}`,
       });
     }
     this.#done();

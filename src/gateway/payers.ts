@@ -11,7 +11,7 @@ import type { StartedRun } from "../governance/operation.js";
 import { readStartedRun } from "../instrumentation/mlflow-calls.js";
 import type { IdentifiedCaller } from "./callers.js";
 import type { PayerSignatures } from "./signature.js";
-import type { Upstream, UpstreamAnswer } from "./upstream.js";
+import { reasonOf, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
 function runIn(body: unknown): StartedRun | undefined {
   return readStartedRun((body as { run?: unknown } | undefined)?.run);
@@ -107,7 +107,7 @@ export class Payers {
     authorization: string | undefined,
   ): Promise<GovernanceAttributes | undefined> {
     const { status, body } = await this.#get(runId, authorization).catch((error: Error) => {
-      throw new UntoldPayerError(runId, error.message);
+      throw new UntoldPayerError(runId, reasonOf(error));
     });
     if (NOTHING_TO_TELL.includes(status)) return undefined;
     const run = status === 200 ? runIn(body) : undefined;

@@ -49,6 +49,21 @@ export function endedAtRest(request: ClientRequest, error: NodeJS.ErrnoException
   return request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
 }
 
+/** Codes of Node for a certificate whose authority is not known. */
+const UNKNOWN_AUTHORITY: readonly (string | undefined)[] = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
+
+/** Why a server gave no answer, for a person; with what to do where it is the gateway that does not believe it. */
+export function reasonOf({ message, code }: NodeJS.ErrnoException): string {
+  if (!UNKNOWN_AUTHORITY.includes(code)) return message;
+  return `${message}; start the gateway with NODE_EXTRA_CA_CERTS=/path/of/ca.pem for it to believe this authority`;
+}
+
 function jsonOf(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString("utf8"));
