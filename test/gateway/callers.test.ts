@@ -139,6 +139,21 @@ describe("users of basic auth", () => {
       expect(refuse({ headers: basic(user, "x") }).status).toBe(401);
     }
     expect(refuse({ headers: { authorization: "Basic !!!" } }).status).toBe(401);
+    // What others decode otherwise, or not at all, is nobody's name: `ada:` and more in each of them.
+    const ada = Buffer.from("ada:>>>???x").toString("base64");
+    expect(letIn({ headers: { authorization: `Basic ${ada}` } }).attributes.team).toBe("research");
+    for (const odd of [
+      ada.replace("+", "-").replace("/", "_"),
+      ada.replace(/=+$/, ""),
+      `${ada.slice(0, 4)}!${ada.slice(4)}`,
+      `${ada}=`,
+      `${ada}ZXZlOng=`,
+    ]) {
+      expect([odd, refuse({ headers: { authorization: `Basic ${odd}` } }).status]).toEqual([
+        odd,
+        401,
+      ]);
+    }
   });
 });
 
