@@ -34,7 +34,10 @@ export class Confirmations {
   async #ask(authorization: string, key: string): Promise<OwnAnswer | undefined> {
     let status: number;
     try {
-      ({ status } = await this.#upstream.ask("GET", QUESTION, authorization));
+      ({ status } = await this.#upstream.ask("GET", QUESTION, {
+        authorization,
+        workspaces: [],
+      }));
     } catch (error) {
       return {
         status: 502,

@@ -22,7 +22,14 @@ import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./ca
 import { replyHeaders, requestHeaders } from "./headers.js";
 import { forgedTag, isForeign, type Payers, payerOfNewRun, UntoldPayerError } from "./payers.js";
 import type { Transfers } from "./transfers.js";
-import { collect, endedAtRest, reasonOf, type Upstream } from "./upstream.js";
+import {
+  type Asker,
+  collect,
+  endedAtRest,
+  reasonOf,
+  type Upstream,
+  WORKSPACE_HEADER,
+} from "./upstream.js";
 
 /** What an exchange works with; the same for all until the gateway is configured anew. */
 export interface Room {
@@ -72,7 +79,7 @@ export class Exchange {
   readonly #caller: IdentifiedCaller;
   readonly #target: string;
   readonly #expectsContinue: boolean;
-  readonly #authorization: string | undefined;
+  readonly #asker: Asker;
 
   constructor(
     room: Room,
@@ -90,7 +97,10 @@ export class Exchange {
     this.#caller = caller;
     this.#target = target;
     this.#expectsContinue = expectsContinue;
-    this.#authorization = caller.hidesAuthorization ? undefined : request.headers.authorization;
+    this.#asker = {
+      authorization: caller.hidesAuthorization ? undefined : request.headers.authorization,
+      workspaces: request.headersDistinct[WORKSPACE_HEADER] ?? [],
+    };
   }
 
   /** Rejects only for what nobody expected; the connection is then closed. */
@@ -273,7 +283,7 @@ export class Exchange {
   /** Who pays for a run; `untold` when it matters and the server does not say, which is the answer then. */
   async #payerOf(runId: string): Promise<GovernanceAttributes | "untold" | undefined> {
     try {
-      return await this.#room.payers.payerOf(runId, this.#authorization);
+      return await this.#room.payers.payerOf(runId, this.#asker);
     } catch (error) {
       if (!(error instanceof UntoldPayerError)) throw error;
       // Where nobody is told apart, whoever writes may go on, as the server lets him.
@@ -313,11 +323,11 @@ export class Exchange {
     const unknown = governor.unknownTo(operation);
     const { runId, modelName = "", modelVersion = "" } = operation;
     if (unknown === "run" && runId !== undefined) {
-      const run = await payers.run(runId, this.#authorization);
+      const run = await payers.run(runId, this.#asker);
       if (run !== undefined) governor.learnRun(run);
     }
     if (unknown !== "modelVersion") return operation;
-    const currentStage = await payers.stageOf(modelName, modelVersion, this.#authorization);
+    const currentStage = await payers.stageOf(modelName, modelVersion, this.#asker);
     return { ...operation, details: { ...operation.details, currentStage } };
   }
 
@@ -333,8 +343,8 @@ export class Exchange {
     const root = "/api/2.0/mlflow/runs";
     const end = { run_id: runId, status: "FAILED", end_time: Date.now() };
     try {
-      await upstream.ask("POST", `${root}/log-batch`, this.#authorization, { run_id: runId, tags });
-      const { status } = await upstream.ask("POST", `${root}/update`, this.#authorization, end);
+      await upstream.ask("POST", `${root}/log-batch`, this.#asker, { run_id: runId, tags });
+      const { status } = await upstream.ask("POST", `${root}/update`, this.#asker, end);
       if (status !== 200) return;
       governor.noteFailure(runId, refusal);
       const operation: Operation = { name: "update_run", runId, items: 1 };
@@ -385,7 +395,7 @@ export class Exchange {
         outgoing,
         isRead ? begin : undefined,
         admitted,
-        this.#authorization,
+        this.#asker,
         resolve,
       );
       flow.start(readsReply);
@@ -436,7 +446,7 @@ class Flow {
   /** Sends what only reads once more; undefined when it was, or must not be. */
   #again: ((isFresh: boolean) => ClientRequest) | undefined;
   readonly #admitted: Admitted | undefined;
-  readonly #authorization: string | undefined;
+  readonly #asker: Asker;
   readonly #done: () => void;
   #isSent = false;
   #isSettled = false;
@@ -452,7 +462,7 @@ class Flow {
     outgoing: ClientRequest,
     again: ((isFresh: boolean) => ClientRequest) | undefined,
     admitted: Admitted | undefined,
-    authorization: string | undefined,
+    asker: Asker,
     done: () => void,
   ) {
     this.#room = room;
@@ -461,7 +471,7 @@ class Flow {
     this.#response = response;
     this.#outgoing = outgoing;
     this.#again = again;
-    this.#authorization = authorization;
+    this.#asker = asker;
     this.#admitted = admitted;
     this.#done = done;
   }
@@ -650,13 +660,13 @@ class Flow {
   ): void {
     const { governor, transfers } = this.#room;
     const result = readReply(governor, operation, call, { status, body }, transfer);
-    const authorization = this.#authorization;
+    const asker = this.#asker;
     if (transfer.step === "abort") governor.cancel(pending);
     else if (result.kind === "failed") governor.fail(pending, result.error);
     else if (transfer.step === "create" && result.transferKey !== undefined) {
       transfers.keep(result.transferKey, pending);
     } else if (transfer.step === "presign") {
-      transfers.watch(pending, transfer.path, authorization);
-    } else transfers.settle(pending, transfer.path, authorization);
+      transfers.watch(pending, transfer.path, asker);
+    } else transfers.settle(pending, transfer.path, asker);
   }
 }

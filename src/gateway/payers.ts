@@ -11,7 +11,7 @@ import type { StartedRun } from "../governance/operation.js";
 import { readStartedRun } from "../instrumentation/mlflow-calls.js";
 import type { IdentifiedCaller } from "./callers.js";
 import type { PayerSignatures } from "./signature.js";
-import { reasonOf, type Upstream, type UpstreamAnswer } from "./upstream.js";
+import { type Asker, reasonOf, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
 function runIn(body: unknown): StartedRun | undefined {
   return readStartedRun((body as { run?: unknown } | undefined)?.run);
@@ -85,28 +85,25 @@ export class Payers {
 
   /**
    * Who pays for a run that is written; undefined for nobody that is known, and then it is whoever writes it first.
-   * The server is asked with the credentials of the caller.
+   * The server is asked in the name of the caller.
    * Rejects with an {@link UntoldPayerError} when it gives no answer that says so.
    */
   payerOf(
     runId: string,
-    authorization: string | undefined,
+    asker: Asker,
   ): GovernanceAttributes | undefined | Promise<GovernanceAttributes | undefined> {
     const known = this.#governor.runs.get(runId);
     if (known !== undefined) return known.attributes;
-    const under = JSON.stringify([runId, authorization]);
+    const under = JSON.stringify([runId, asker]);
     const asked = this.#asked.get(under);
     if (asked !== undefined) return asked;
-    const asking = this.#ask(runId, authorization).finally(() => this.#asked.delete(under));
+    const asking = this.#ask(runId, asker).finally(() => this.#asked.delete(under));
     this.#asked.set(under, asking);
     return asking;
   }
 
-  async #ask(
-    runId: string,
-    authorization: string | undefined,
-  ): Promise<GovernanceAttributes | undefined> {
-    const { status, body } = await this.#get(runId, authorization).catch((error: Error) => {
+  async #ask(runId: string, asker: Asker): Promise<GovernanceAttributes | undefined> {
+    const { status, body } = await this.#get(runId, asker).catch((error: Error) => {
       throw new UntoldPayerError(runId, reasonOf(error));
     });
     if (NOTHING_TO_TELL.includes(status)) return undefined;
@@ -119,9 +116,9 @@ export class Payers {
   }
 
   /** What the server knows of a run; undefined when it does not tell. */
-  async run(runId: string, authorization: string | undefined): Promise<StartedRun | undefined> {
+  async run(runId: string, asker: Asker): Promise<StartedRun | undefined> {
     try {
-      const { status, body } = await this.#get(runId, authorization);
+      const { status, body } = await this.#get(runId, asker);
       return status === 200 ? runIn(body) : undefined;
     } catch (error) {
       this.#governor.contain(error);
@@ -129,21 +126,17 @@ export class Payers {
     }
   }
 
-  #get(runId: string, authorization: string | undefined): Promise<UpstreamAnswer> {
+  #get(runId: string, asker: Asker): Promise<UpstreamAnswer> {
     const path = `/api/2.0/mlflow/runs/get?run_id=${encodeURIComponent(runId)}`;
-    return this.#upstream.ask("GET", path, authorization);
+    return this.#upstream.ask("GET", path, asker);
   }
 
   /** The stage of a model version, as policies ask for it. */
-  async stageOf(
-    name: string,
-    version: string,
-    authorization: string | undefined,
-  ): Promise<string | undefined> {
+  async stageOf(name: string, version: string, asker: Asker): Promise<string | undefined> {
     const query = `name=${encodeURIComponent(name)}&version=${encodeURIComponent(version)}`;
     const path = `/api/2.0/mlflow/model-versions/get?${query}`;
     try {
-      const { status, body } = await this.#upstream.ask("GET", path, authorization);
+      const { status, body } = await this.#upstream.ask("GET", path, asker);
       const found = (body as { model_version?: { current_stage?: unknown } } | undefined)
         ?.model_version?.current_stage;
       return status === 200 && typeof found === "string" ? found : undefined;

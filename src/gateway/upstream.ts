@@ -14,6 +14,15 @@ const REST_MS = 3000;
 const ASK_MS = 10_000;
 const ANSWER_BYTES_MAX = 16 * 2 ** 20;
 
+/** In whose name the server is asked: what the request of a caller says of it. */
+export interface Asker {
+  readonly authorization: string | undefined;
+  /** Headers that say in which of MLflow's workspaces things are, as they came. */
+  readonly workspaces: readonly string[];
+}
+
+export const WORKSPACE_HEADER = "x-mlflow-workspace";
+
 export interface UpstreamAnswer {
   readonly status: number;
   /** Parsed; undefined for what is no JSON. */
@@ -119,11 +128,11 @@ export class Upstream {
     });
   }
 
-  /** Asks MLflow something small with the caller's own credentials. @throws when there is no answer. */
+  /** Asks MLflow something small in the caller's name. @throws when there is no answer. */
   ask(
     method: string,
     target: string,
-    authorization: string | undefined,
+    { authorization, workspaces }: Asker,
     body?: unknown,
   ): Promise<UpstreamAnswer> {
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -136,6 +145,7 @@ export class Upstream {
       "keep-alive",
     ];
     if (authorization !== undefined) headers.push("Authorization", authorization);
+    for (const workspace of workspaces) headers.push(WORKSPACE_HEADER, workspace);
     if (bytes !== undefined) {
       headers.push("Content-Type", "application/json", "Content-Length", String(bytes.length));
     }

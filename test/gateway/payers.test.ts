@@ -43,10 +43,20 @@ async function serverOfRuns(
   return { ...server, runs };
 }
 
-async function send(uri: string, team: Team, path: string, body: unknown) {
+async function send(
+  uri: string,
+  team: Team,
+  path: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+) {
   const reply = await fetch(`${uri}/api/2.0/mlflow/${path}`, {
     method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer token-of-${team}` },
+    headers: {
+      "content-type": "application/json",
+      authorization: `Bearer token-of-${team}`,
+      ...headers,
+    },
     body: JSON.stringify(body),
   });
   return { status: reply.status, body: (await reply.json()) as Record<string, unknown> };
@@ -58,8 +68,8 @@ async function start(uri: string, team: Team, tags: readonly Tag[] = []): Promis
   return (body.run as { info: { run_id: string } }).info.run_id;
 }
 
-const log = (uri: string, team: Team, runId: string) =>
-  send(uri, team, "runs/log-metric", { run_id: runId, key: "m", value: 1, timestamp: 1 });
+const log = (uri: string, team: Team, runId: string, headers = {}) =>
+  send(uri, team, "runs/log-metric", { run_id: runId, key: "m", value: 1, timestamp: 1 }, headers);
 
 const inFrontOf = (server: RawServer, options: Partial<GatewayOptions> = {}): Promise<Gateway> =>
   createGateway({ upstream: server.uri, port: 0, journal: false, tokens: TOKENS, ...options });
@@ -99,6 +109,22 @@ describe("runs of others", () => {
       expect((await log(second.url, "beta", `forged${index}`)).status).toBe(200);
       expect(second.governor.engine.total("team", "beta")).toBe(BigInt(index + 1) * CALL);
     }
+  });
+
+  it("are asked for in the workspace that the caller names", async () => {
+    const server = await serverOfRuns(({ head }) =>
+      head.startsWith("GET ") && !/^x-mlflow-workspace: one$/im.test(head)
+        ? answer(404, { error_code: "RESOURCE_DOES_NOT_EXIST" })
+        : undefined,
+    );
+    const journal = { path: await temporaryFolder() };
+    const first = await inFrontOf(server, { journal });
+    const run = await start(first.url, "alpha");
+    await first.close();
+    await using second = await inFrontOf(server, { journal });
+    const inWorkspace = { "x-mlflow-workspace": "one" };
+    expect((await log(second.url, "beta", run, inWorkspace)).status).toBe(403);
+    expect((await log(second.url, "alpha", run, inWorkspace)).status).toBe(200);
   });
 
   it.each<[string, string]>([
