@@ -217,5 +217,15 @@ describe("two gateways on one journal", () => {
     expect(written).toHaveLength(passed);
     expect(passed).toBeGreaterThan(5);
     expect(passed).toBeLessThanOrEqual(10);
+    // Whatever becomes of them, who comes later has what they have left.
+    one.process.kill("SIGKILL");
+    other.process.kill("SIGTERM");
+    await Promise.all([one.finished, other.finished]);
+    const later = await running([], options);
+    expect((await log(later.uri, "beta", run)).status).toBe(403);
+    for (let call = 0; call < 10; call++) {
+      if ((await log(later.uri, "alpha", run)).status === 200) passed++;
+    }
+    expect(passed).toBeLessThanOrEqual(10);
   });
 });
