@@ -26,6 +26,11 @@ async function withRun(options: Partial<GatewayOptions>, tags: readonly unknown[
   const info = { run_id: "abc", experiment_id: "7" };
   const run = { run: { info, data: { tags } } };
   const server = await rawServer(({ head }, socket) => {
+    const isAnonymous = head.startsWith("GET ") && !/^authorization: /im.test(head);
+    if (isAnonymous && options.users !== undefined) {
+      socket.write(answer(401));
+      return;
+    }
     const asksForRun =
       head.startsWith("POST /api/2.0/mlflow/runs/create") || head.startsWith("GET ");
     socket.write(answer(200, asksForRun ? run : {}));
