@@ -218,10 +218,14 @@ PAD registered-models/permissions/{*} write_permission
 PAD webhooks/{*} write_webhook
 P webhooks write_webhook
 >3 -
+P users/permissions/{*} write_permission
+PAD roles/{*} write_role
 PAD workspaces/{*} write_workspace
 P workspaces write_workspace
 PADU gateway/{*} write_gateway
 #admin look
+G users/{*} read_user
+G roles/{*} read_role
 G workspaces read_workspace
 G workspaces/{*} read_workspace
 G gateway/{*} read_gateway

@@ -65,13 +65,8 @@ export function isAdministration({
 }
 
 /** What an identity that cannot administer is told. */
-export const NO_ADMINISTRATION: RefusedCaller = {
-  status: 403,
-  errorCode: "PERMISSION_DENIED",
-  message:
-    "the gateway lets only administrators reach MLflow's users, permissions, webhooks and secrets; give this token or user admin: true, or set adminRoutes: true",
-  headers: {},
-};
+export const NO_ADMINISTRATION =
+  "the gateway lets only administrators reach MLflow's users, permissions, webhooks and secrets; give this token or user admin: true, or set adminRoutes: true";
 
 function unauthenticated(message: string): RefusedCaller {
   return {

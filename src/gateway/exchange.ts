@@ -1,5 +1,6 @@
 // One governed request: read, decided, sent on, and settled by what the server answers.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { GovernanceAttributes } from "../governance/attribution.js";
 import type { Decision } from "../governance/decision.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Operation } from "../governance/operation.js";
@@ -17,9 +18,11 @@ import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
 import { Flow } from "./flow.js";
 import { requestHeaders } from "./headers.js";
-import { forgedTag, isForeign, payerOfNewRun } from "./payers.js";
+import { forgedTag, isForeign, payerOfNewRun, UntoldPayerError } from "./payers.js";
 import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
-import { collect } from "./upstream.js";
+import { type Asker, collect, WORKSPACE_HEADER } from "./upstream.js";
+
+const NO_WORKSPACES: readonly string[] = [];
 
 export class Exchange {
   readonly #record: ExchangeRecord;
@@ -29,7 +32,7 @@ export class Exchange {
   readonly #caller: IdentifiedCaller;
   readonly #target: string;
   readonly #expectsContinue: boolean;
-  readonly #authorization: string | undefined;
+  readonly #asker: Asker;
 
   constructor(
     room: Room,
@@ -47,7 +50,15 @@ export class Exchange {
     this.#caller = caller;
     this.#target = target;
     this.#expectsContinue = expectsContinue;
-    this.#authorization = caller.hidesAuthorization ? undefined : request.headers.authorization;
+    const { headers } = request;
+    this.#asker = {
+      authorization: caller.hidesAuthorization ? undefined : headers.authorization,
+      // Asked for only when it is there: to tell all headers apart costs what a decision does.
+      workspaces:
+        headers[WORKSPACE_HEADER] === undefined
+          ? NO_WORKSPACES
+          : (request.headersDistinct[WORKSPACE_HEADER] ?? NO_WORKSPACES),
+    };
   }
 
   /** Rejects only for what nobody expected; the connection is then closed. */
@@ -140,8 +151,14 @@ export class Exchange {
       !this.#caller.isAdmin &&
       !isOwnUser(reading.call)
     ) {
-      this.#record.decision = "REFUSED";
-      this.#refuse(NO_ADMINISTRATION);
+      const decision: Decision = {
+        result: "BLOCKED",
+        policy: "administration",
+        reasonCode: "x_caller_refused",
+        reason: NO_ADMINISTRATION,
+        field: operation.name,
+      };
+      this.#refuseWith(governor.refuse(operation, this.#caller.attributes, decision));
       return undefined;
     }
     try {
@@ -170,11 +187,19 @@ export class Exchange {
       return undefined;
     }
     if (transfer?.step === "complete" || transfer?.step === "abort") {
-      const pending = transfers.take(transfer.key ?? "");
-      if (pending !== undefined) return { reading, pending, body };
+      const pending = transfers.kept(transfer.key ?? "");
+      if (pending !== undefined) {
+        if (this.#room.tellsApart && isForeign(pending.attributes, this.#caller)) {
+          this.#refuseForeign(reading.operation);
+          return undefined;
+        }
+        transfers.take(transfer.key ?? "");
+        return { reading, pending, body };
+      }
     }
     let attributes = this.#caller.attributes;
     let sent = body;
+    let claimsRun = false;
     if (reading.operation.name === "create_run") {
       attributes = payerOfNewRun(tagsOf(call.body.tags), this.#caller);
       const experimentId =
@@ -182,21 +207,23 @@ export class Exchange {
       const tags = this.#room.payers.tagsOf(attributes, experimentId);
       if (tags.length > 0 && body !== undefined) sent = spliceTags(body, tags);
     } else if (changes && reading.operation.runId !== undefined) {
-      const payer = await this.#room.payers.payerOf(reading.operation.runId, this.#authorization);
+      const payer = await this.#payerOf(reading.operation.runId);
+      if (payer === "untold") return undefined;
       if (payer !== undefined) {
         if (this.#room.tellsApart && isForeign(payer, this.#caller)) {
-          this.#refuseBy(
-            reading.operation,
-            "foreign-run",
-            "x_foreign_run",
-            reading.operation.runId,
-          );
+          this.#refuseForeign(reading.operation);
           return undefined;
         }
         attributes = payer;
+      } else {
+        // Whoever tries to write it, and may not, must not have it.
+        claimsRun = reading.operation.name !== "update_run";
       }
     }
-    const operation = await this.#informed(reading.operation);
+    // To give up costs nothing, and frees what the store keeps.
+    if (transfer?.step === "abort") return { reading, pending: undefined, body };
+    const informed = await this.#informed(reading.operation);
+    const operation = claimsRun ? { ...informed, claimsRun } : informed;
     const begun = governor.begin(operation, attributes);
     this.#record.attributes = attributes;
     if (begun instanceof Error) {
@@ -211,12 +238,32 @@ export class Exchange {
     return { reading: { ...reading, operation }, pending: begun, body: sent };
   }
 
+  /** Who pays for a run; `untold` when it matters and the server does not say, which is the answer then. */
+  async #payerOf(runId: string): Promise<GovernanceAttributes | "untold" | undefined> {
+    try {
+      return await this.#room.payers.payerOf(runId, this.#asker);
+    } catch (error) {
+      if (!(error instanceof UntoldPayerError)) throw error;
+      // Where nobody is told apart, whoever writes may go on, as the server lets him.
+      if (!this.#room.tellsApart) return undefined;
+      this.#record.decision = "REFUSED";
+      const message = `genops: ${error.message}`;
+      this.#refuse({ status: 502, errorCode: "TEMPORARILY_UNAVAILABLE", message });
+      return "untold";
+    }
+  }
+
   /** The tag among those that a request sets, or takes away, that is not its caller's to set. */
   #forged({ name }: Operation, { body }: WireCall): string | undefined {
     const single = name === "set_tag" || name === "delete_tag";
     const tags = single ? tagsOf([{ value: "", ...body }]) : tagsOf(body.tags);
     const runTags = ["create_run", "create_promptlab_run", "log_batch", "set_tag", "delete_tag"];
     return runTags.includes(name) ? forgedTag(tags, this.#caller) : undefined;
+  }
+
+  #refuseForeign(operation: Operation): void {
+    const subject = operation.runId ?? operation.upload?.artifactUri ?? "";
+    this.#refuseBy(operation, "foreign-run", "x_foreign_run", subject);
   }
 
   #refuseBy(operation: Operation, policy: string, reasonCode: string, subject: string): void {
@@ -234,11 +281,11 @@ export class Exchange {
     const unknown = governor.unknownTo(operation);
     const { runId, modelName = "", modelVersion = "" } = operation;
     if (unknown === "run" && runId !== undefined) {
-      const run = await payers.run(runId, this.#authorization);
+      const run = await payers.run(runId, this.#asker);
       if (run !== undefined) governor.learnRun(run);
     }
     if (unknown !== "modelVersion") return operation;
-    const currentStage = await payers.stageOf(modelName, modelVersion, this.#authorization);
+    const currentStage = await payers.stageOf(modelName, modelVersion, this.#asker);
     return { ...operation, details: { ...operation.details, currentStage } };
   }
 
@@ -254,8 +301,8 @@ export class Exchange {
     const root = "/api/2.0/mlflow/runs";
     const end = { run_id: runId, status: "FAILED", end_time: Date.now() };
     try {
-      await upstream.ask("POST", `${root}/log-batch`, this.#authorization, { run_id: runId, tags });
-      const { status } = await upstream.ask("POST", `${root}/update`, this.#authorization, end);
+      await upstream.ask("POST", `${root}/log-batch`, this.#asker, { run_id: runId, tags });
+      const { status } = await upstream.ask("POST", `${root}/update`, this.#asker, end);
       if (status !== 200) return;
       governor.noteFailure(runId, refusal);
       const operation: Operation = { name: "update_run", runId, items: 1 };
@@ -295,6 +342,7 @@ export class Exchange {
         request,
         this.#response,
         admitted,
+        this.#asker,
         readsReply,
         (refusal) => this.#refuseWith(refusal),
         resolve,
@@ -314,7 +362,7 @@ function isChunked({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined;
 }
 
-/** Who somebody is, MLflow's page asks for everybody. */
+/** Who somebody is, and what that one may do, MLflow's page asks for everybody. */
 function isOwnUser({ method, route }: WireCall): boolean {
-  return method === "GET" && route.endsWith("/mlflow/users/current");
+  return method === "GET" && /\/mlflow\/users\/current(\/permissions)?$/.test(route);
 }

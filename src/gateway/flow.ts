@@ -9,15 +9,13 @@ import { sendError } from "./answer.js";
 import { headerIn, replyHeaders } from "./headers.js";
 import { GONE, PassingBody } from "./passing-body.js";
 import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
-import { reasonOfNoAnswer, type UpstreamRequest } from "./upstream.js";
+import { type Asker, isReset, reasonOfNoAnswer, type UpstreamRequest } from "./upstream.js";
 
 /** Answers of more bytes are not read for what they teach. */
 const TEACHING_BYTES_MAX = 32 * 2 ** 20;
 /** Bytes of an answer that go with its headers in one piece; copying more would cost more than it saves. */
 const ONE_PIECE_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
-/** What a connection that was kept may end with, just as it is used again. */
-const RESETS: readonly unknown[] = ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"];
 
 /** Ends an answer; as text, of one byte a letter, a small one is one write together with its headers. */
 function endWith(response: ServerResponse, body: Buffer): void {
@@ -36,6 +34,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #admitted: Admitted | undefined;
+  readonly #asker: Asker;
   readonly #readsReply: boolean;
   readonly #refuse: (error: GovernanceRefusal) => void;
   readonly #done: () => void;
@@ -65,6 +64,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
     request: IncomingMessage,
     response: ServerResponse,
     admitted: Admitted | undefined,
+    asker: Asker,
     readsReply: boolean,
     refuse: (error: GovernanceRefusal) => void,
     done: () => void,
@@ -74,6 +74,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
     this.#request = request;
     this.#response = response;
     this.#admitted = admitted;
+    this.#asker = asker;
     this.#readsReply = readsReply;
     this.#refuse = refuse;
     this.#done = done;
@@ -173,7 +174,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
     if (this.#status > 0) this.#end(false);
     else if (this.#mayRepeat(error)) {
       this.#wasRepeated = true;
-      this.#room.upstream.send(this.#sent as UpstreamRequest, this);
+      this.#room.upstream.send(this.#sent as UpstreamRequest, this, true);
     } else this.#broken(error);
   }
 
@@ -181,8 +182,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
   #mayRepeat(error: Error): boolean {
     const { method, body } = this.#sent ?? {};
     const changesNothing = body === undefined && (method === "GET" || method === "HEAD");
-    const isReset = RESETS.includes((error as { code?: unknown }).code);
-    return changesNothing && isReset && !this.#wasRepeated && !this.#isGone;
+    return changesNothing && isReset(error) && !this.#wasRepeated && !this.#isGone;
   }
 
   // ── what became of it ──────────────────────────────────────────────────────────────────────────
@@ -265,13 +265,13 @@ export class Flow implements Dispatcher.DispatchHandlers {
     const { governor, transfers } = this.#room;
     const answer = { status: this.#status, body };
     const result = readReply(governor, operation, call, answer, transfer);
-    const { authorization } = this.#request.headers;
+    const asker = this.#asker;
     if (transfer.step === "abort") governor.cancel(pending);
     else if (result.kind === "failed") governor.fail(pending, result.error);
     else if (transfer.step === "create" && result.transferKey !== undefined) {
       transfers.keep(result.transferKey, pending);
     } else if (transfer.step === "presign") {
-      transfers.watch(pending, transfer.path, authorization);
-    } else transfers.settle(pending, transfer.path, authorization);
+      transfers.watch(pending, transfer.path, asker);
+    } else transfers.settle(pending, transfer.path, asker);
   }
 }

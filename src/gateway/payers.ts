@@ -11,7 +11,11 @@ import type { StartedRun } from "../governance/operation.js";
 import { readStartedRun } from "../instrumentation/mlflow-calls.js";
 import type { IdentifiedCaller } from "./callers.js";
 import type { PayerSignatures } from "./signature.js";
-import type { Upstream } from "./upstream.js";
+import type { Asker, Upstream, UpstreamAnswer } from "./upstream.js";
+
+function runIn(body: unknown): StartedRun | undefined {
+  return readStartedRun((body as { run?: unknown } | undefined)?.run);
+}
 
 /** Tags that only the gateway sets. */
 const OWN_TAGS = "genops.";
@@ -50,6 +54,17 @@ export function isForeign(
   );
 }
 
+/** The server does not say whose a run is, though it may well be somebody's. */
+export class UntoldPayerError extends Error {
+  constructor(runId: string, reason: string) {
+    super(`the MLflow server did not say whose run ${runId} is: ${reason}`);
+    this.name = "UntoldPayerError";
+  }
+}
+
+/** Statuses by which a server says that there is no such run, or none for this caller. */
+const NOTHING_TO_TELL: readonly number[] = [400, 401, 403, 404];
+
 export class Payers {
   readonly #governor: Governor;
   readonly #upstream: Upstream;
@@ -70,56 +85,58 @@ export class Payers {
 
   /**
    * Who pays for a run that is written; undefined for nobody that is known, and then it is whoever writes it first.
-   * The server is asked with the credentials of the caller.
+   * The server is asked in the name of the caller.
+   * Rejects with an {@link UntoldPayerError} when it gives no answer that says so.
    */
   payerOf(
     runId: string,
-    authorization: string | undefined,
+    asker: Asker,
   ): GovernanceAttributes | undefined | Promise<GovernanceAttributes | undefined> {
     const known = this.#governor.runs.get(runId);
     if (known !== undefined) return known.attributes;
-    const under = JSON.stringify([runId, authorization]);
+    const under = JSON.stringify([runId, asker]);
     const asked = this.#asked.get(under);
     if (asked !== undefined) return asked;
-    const asking = this.#ask(runId, authorization).finally(() => this.#asked.delete(under));
+    const asking = this.#ask(runId, asker).finally(() => this.#asked.delete(under));
     this.#asked.set(under, asking);
     return asking;
   }
 
-  async #ask(
-    runId: string,
-    authorization: string | undefined,
-  ): Promise<GovernanceAttributes | undefined> {
-    const run = await this.run(runId, authorization);
-    if (run === undefined) return undefined;
+  async #ask(runId: string, asker: Asker): Promise<GovernanceAttributes | undefined> {
+    const { status, body } = await this.#get(runId, asker).catch((error: Error) => {
+      throw new UntoldPayerError(runId, error.message);
+    });
+    if (NOTHING_TO_TELL.includes(status)) return undefined;
+    const run = status === 200 ? runIn(body) : undefined;
+    if (run === undefined) {
+      throw new UntoldPayerError(runId, `it answered with status ${status}`);
+    }
     this.#governor.learnRun(run);
     return this.#signatures.payerOf(run.tags ?? [], run.experimentId ?? "");
   }
 
   /** What the server knows of a run; undefined when it does not tell. */
-  async run(runId: string, authorization: string | undefined): Promise<StartedRun | undefined> {
-    const path = `/api/2.0/mlflow/runs/get?run_id=${encodeURIComponent(runId)}`;
+  async run(runId: string, asker: Asker): Promise<StartedRun | undefined> {
     try {
-      const { status, body } = await this.#upstream.ask("GET", path, authorization);
-      return status === 200
-        ? readStartedRun((body as { run?: unknown } | undefined)?.run)
-        : undefined;
+      const { status, body } = await this.#get(runId, asker);
+      return status === 200 ? runIn(body) : undefined;
     } catch (error) {
       this.#governor.contain(error);
       return undefined;
     }
   }
 
+  #get(runId: string, asker: Asker): Promise<UpstreamAnswer> {
+    const path = `/api/2.0/mlflow/runs/get?run_id=${encodeURIComponent(runId)}`;
+    return this.#upstream.ask("GET", path, asker);
+  }
+
   /** The stage of a model version, as policies ask for it. */
-  async stageOf(
-    name: string,
-    version: string,
-    authorization: string | undefined,
-  ): Promise<string | undefined> {
+  async stageOf(name: string, version: string, asker: Asker): Promise<string | undefined> {
     const query = `name=${encodeURIComponent(name)}&version=${encodeURIComponent(version)}`;
     const path = `/api/2.0/mlflow/model-versions/get?${query}`;
     try {
-      const { status, body } = await this.#upstream.ask("GET", path, authorization);
+      const { status, body } = await this.#upstream.ask("GET", path, asker);
       const found = (body as { model_version?: { current_stage?: unknown } } | undefined)
         ?.model_version?.current_stage;
       return status === 200 && typeof found === "string" ? found : undefined;

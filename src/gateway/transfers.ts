@@ -1,7 +1,7 @@
 // Files that do not pass the gateway in one piece: uploads in parts, and to URLs that the server has signed. The
 // server is asked how large they have become.
 import type { Governor, Pending } from "../governance/governor.js";
-import type { Upstream } from "./upstream.js";
+import type { Asker, Upstream } from "./upstream.js";
 
 /** Uploads in parts that are kept at once; the oldest is then taken for abandoned. */
 const KEPT_MAX = 10_000;
@@ -17,7 +17,7 @@ interface Listed {
 interface Watched {
   readonly pending: Pending;
   readonly path: string | undefined;
-  readonly authorization: string | undefined;
+  readonly asker: Asker;
   looks: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -43,6 +43,11 @@ export class Transfers {
     this.#kept.set(key, pending);
   }
 
+  /** The upload in parts that is kept under a key; {@link take} ends its keeping. */
+  kept(key: string): Pending | undefined {
+    return this.#kept.get(key);
+  }
+
   take(key: string): Pending | undefined {
     const pending = this.#kept.get(key);
     this.#kept.delete(key);
@@ -59,8 +64,8 @@ export class Transfers {
   }
 
   /** Books a file that is complete, as large as the server says. */
-  settle(pending: Pending, path: string | undefined, authorization: string | undefined): void {
-    const settling = this.#sizeOf(pending, path, authorization).then((size) => {
+  settle(pending: Pending, path: string | undefined, asker: Asker): void {
+    const settling = this.#sizeOf(pending, path, asker).then((size) => {
       // Kept it is, though nobody says how much of it.
       if (size === undefined) {
         this.#governor.warnOnce(
@@ -84,8 +89,8 @@ export class Transfers {
   }
 
   /** Looks for a file that is sent past the server, until it is there or was given up. */
-  watch(pending: Pending, path: string | undefined, authorization: string | undefined): void {
-    const watched: Watched = { pending, path, authorization, looks: 0, timer: undefined };
+  watch(pending: Pending, path: string | undefined, asker: Asker): void {
+    const watched: Watched = { pending, path, asker, looks: 0, timer: undefined };
     this.#watched.add(watched);
     this.#wait(watched);
   }
@@ -108,8 +113,8 @@ export class Transfers {
 
   async #look(watched: Watched): Promise<void> {
     clearTimeout(watched.timer);
-    const { pending, path, authorization } = watched;
-    const size = await this.#sizeOf(pending, path, authorization);
+    const { pending, path, asker } = watched;
+    const size = await this.#sizeOf(pending, path, asker);
     if (!this.#watched.has(watched)) return;
     if (size === undefined) {
       this.#wait(watched);
@@ -138,7 +143,7 @@ export class Transfers {
   async #sizeOf(
     { operation }: Pending,
     path: string | undefined,
-    authorization: string | undefined,
+    asker: Asker,
   ): Promise<number | undefined> {
     const whole = path ?? operation.upload?.artifactPath ?? "";
     const slash = whole.lastIndexOf("/");
@@ -149,7 +154,7 @@ export class Transfers {
         ? `/api/2.0/mlflow/artifacts/list?run_id=${encodeURIComponent(operation.runId ?? "")}&path=${folder}`
         : `/api/2.0/mlflow-artifacts/artifacts?path=${folder}`;
     try {
-      const { status, body } = await this.#upstream.ask("GET", target, authorization);
+      const { status, body } = await this.#upstream.ask("GET", target, asker);
       const files = (body as { files?: unknown } | undefined)?.files;
       if (status !== 200 || !Array.isArray(files)) return undefined;
       const found = (files as Listed[]).find(

@@ -11,6 +11,15 @@ const REST_MS = 3000;
 const ASK_MS = 10_000;
 const ANSWER_BYTES_MAX = 16 * 2 ** 20;
 
+/** In whose name the server is asked: what the request of a caller says of it. */
+export interface Asker {
+  readonly authorization: string | undefined;
+  /** Headers that say in which of MLflow's workspaces things are, as they came. */
+  readonly workspaces: readonly string[];
+}
+
+export const WORKSPACE_HEADER = "x-mlflow-workspace";
+
 export interface UpstreamAnswer {
   readonly status: number;
   /** Parsed; undefined for what is no JSON. */
@@ -58,12 +67,31 @@ function jsonOf(bytes: Buffer): unknown {
 }
 
 const SILENCES: readonly unknown[] = ["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"];
+/** What a connection that was kept may end with, just as it is used again. */
+const RESETS: readonly unknown[] = ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"];
+/** Codes of Node for a certificate whose authority is not known. */
+const UNKNOWN_AUTHORITY: readonly unknown[] = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
 
-/** Why there is no answer, for people. */
-export function reasonOfNoAnswer(error: Error, silenceMs: number): string {
-  return SILENCES.includes((error as { code?: unknown }).code)
-    ? `the MLflow server was silent for ${silenceMs} ms`
-    : error.message;
+/** Did the connection end without an answer? What changes nothing may then be sent once more. */
+export function isReset({ code }: NodeJS.ErrnoException): boolean {
+  return RESETS.includes(code);
+}
+
+/** Why there is no answer, for people; with what to do where it is the gateway that does not believe the server. */
+export function reasonOfNoAnswer(
+  { message, code }: NodeJS.ErrnoException,
+  silenceMs: number,
+): string {
+  if (SILENCES.includes(code)) return `the MLflow server was silent for ${silenceMs} ms`;
+  return UNKNOWN_AUTHORITY.includes(code)
+    ? `${message}; start the gateway with NODE_EXTRA_CA_CERTS=/path/of/ca.pem for it to believe this authority`
+    : message;
 }
 
 /** Takes a small answer whole. */
@@ -101,13 +129,15 @@ class Question implements Dispatcher.DispatchHandlers {
   }
 
   onError(error: Error): void {
-    this.#reject(new Error(reasonOfNoAnswer(error, ASK_MS), { cause: error }));
+    this.#reject(error);
   }
 }
 
 export class Upstream {
   readonly url: URL;
   readonly #pool: Pool;
+  /** Keeps no connection: when one has ended while it rested, the others may have, too. */
+  readonly #fresh: Pool;
   /** Before every path; the server may live below one. */
   readonly #base: string;
   /** What MLflow was given as `--static-prefix`: its whole interface is behind it. */
@@ -121,13 +151,14 @@ export class Upstream {
       keepAliveMaxTimeout: REST_MS,
       pipelining: 1,
     });
+    this.#fresh = new UndiciPool(url.origin, { pipelining: 0 });
     this.#base = url.pathname.replace(/\/+$/, "");
   }
 
-  /** Sends a request; all that becomes of it, `handler` is told. */
-  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandlers): void {
+  /** Sends a request; all that becomes of it, `handler` is told. `isRepeated`: on a connection of its own. */
+  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandlers, isRepeated = false): void {
     const { method, target, headers, body = null, silenceMs } = request;
-    this.#pool.dispatch(
+    (isRepeated ? this.#fresh : this.#pool).dispatch(
       {
         method: method as Dispatcher.HttpMethod,
         path: `${this.#base}${target}`,
@@ -140,23 +171,36 @@ export class Upstream {
     );
   }
 
-  /** Asks MLflow something small with the caller's own credentials. @throws when there is no answer. */
-  ask(
+  /** Asks MLflow something small in the caller's name. @throws when there is no answer, with the reason. */
+  async ask(
     method: string,
     target: string,
-    authorization: string | undefined,
+    { authorization, workspaces }: Asker,
     message?: unknown,
   ): Promise<UpstreamAnswer> {
     const body = message === undefined ? undefined : Buffer.from(JSON.stringify(message));
     const headers = ["Host", this.url.host, "Accept", "application/json"];
     if (authorization !== undefined) headers.push("Authorization", authorization);
+    for (const workspace of workspaces) headers.push(WORKSPACE_HEADER, workspace);
     if (body !== undefined) headers.push("Content-Type", "application/json");
     const path = `${this.#staticPrefix}${target}`;
     const asked = { method, target: path, headers, body, silenceMs: ASK_MS };
-    return new Promise((resolve, reject) => this.send(asked, new Question(resolve, reject)));
+    const answer = (isRepeated: boolean) =>
+      new Promise<UpstreamAnswer>((resolve, reject) =>
+        this.send(asked, new Question(resolve, reject), isRepeated),
+      );
+    try {
+      return await answer(false).catch((error: Error) => {
+        if (method === "GET" && isReset(error)) return answer(true);
+        throw error;
+      });
+    } catch (error) {
+      throw new Error(reasonOfNoAnswer(error as Error, ASK_MS), { cause: error });
+    }
   }
 
   close(): void {
     void this.#pool.destroy();
+    void this.#fresh.destroy();
   }
 }

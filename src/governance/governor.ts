@@ -213,7 +213,8 @@ export class Governor {
     if (startMs !== this.#tickedMs) this.tick(startMs);
     const engine = this.engine;
     const operationId = operation.id ?? engine.operation(operation.name);
-    const changes = engine.operations[operationId]?.counted === true;
+    const changes =
+      engine.operations[operationId]?.counted === true && operation.claimsRun !== true;
     const run = this.runs.runOf(operation.runId, attributes, changes);
     const payer = run?.attributes ?? attributes;
     if (run !== undefined) {
@@ -505,6 +506,11 @@ export class Governor {
     if (outcome.createdExperimentId !== undefined) {
       const created = { ...pending.operation, experimentId: outcome.createdExperimentId };
       this.#move(pending, this.runs.scope(created, pending.attributes));
+    }
+    if (pending.operation.claimsRun === true) {
+      const run = this.runs.runOf(pending.operation.runId, pending.attributes, true);
+      if (run) this.#move(pending, run.node);
+      return run;
     }
     return pending.run;
   }

@@ -34,6 +34,8 @@ export interface Operation {
   readonly id?: number | undefined;
   /** The run that is written, when there is one. */
   readonly runId?: string | undefined;
+  /** Is the run nobody's that is known? Then it is that of its first writer, once the call has succeeded. */
+  readonly claimsRun?: boolean | undefined;
   /** The run above what is written: registry work is told which run a model came from. */
   readonly parentRunId?: string | undefined;
   readonly experimentId?: string | undefined;

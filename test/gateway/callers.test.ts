@@ -139,6 +139,21 @@ describe("users of basic auth", () => {
       expect(refuse({ headers: basic(user, "x") }).status).toBe(401);
     }
     expect(refuse({ headers: { authorization: "Basic !!!" } }).status).toBe(401);
+    // What others decode otherwise, or not at all, is nobody's name: `ada:` and more in each of them.
+    const ada = Buffer.from("ada:>>>???x").toString("base64");
+    expect(letIn({ headers: { authorization: `Basic ${ada}` } }).attributes.team).toBe("research");
+    for (const odd of [
+      ada.replace("+", "-").replace("/", "_"),
+      ada.replace(/=+$/, ""),
+      `${ada.slice(0, 4)}!${ada.slice(4)}`,
+      `${ada}=`,
+      `${ada}ZXZlOng=`,
+    ]) {
+      expect([odd, refuse({ headers: { authorization: `Basic ${odd}` } }).status]).toEqual([
+        odd,
+        401,
+      ]);
+    }
   });
 });
 
@@ -343,9 +358,15 @@ describe("MLflow's administration", () => {
       "/api/2.0/mlflow/experiments/permissions/create",
       "/api/2.0/mlflow/registered-models/permissions/create",
       "/api/2.0/mlflow/webhooks",
+      "/api/3.0/mlflow/users/permissions/grant",
+      "/ajax-api/3.0/mlflow/roles/create",
     ]) {
       expect(isAdministration(named("POST", path))).toBe(true);
     }
+    expect(isAdministration(named("GET", "/api/3.0/mlflow/users/roles/list"))).toBe(true);
+    expect(isAdministration(named("DELETE", "/api/3.0/mlflow/roles/permissions/remove"))).toBe(
+      true,
+    );
     expect(isAdministration(named("GET", "/api/3.0/mlflow/workspaces"))).toBe(false);
     expect(isAdministration(named("POST", API))).toBe(false);
     expect(gateway({ adminRoutes: true }).let({}).isAdmin).toBe(true);

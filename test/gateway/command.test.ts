@@ -11,65 +11,19 @@ import { promisify } from "node:util";
 import { afterAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { MlflowClient } from "../../src/mlflow/node.js";
 import { temporaryFolder, uniqueName } from "../adapter/workplace.js";
-import { type Started, useCommandLine } from "../cli/command-line.js";
+import { useCommandLine } from "../cli/command-line.js";
 import { CHROMIUM } from "../runtimes/pins.js";
 import { need, PATIENCE } from "../runtimes/player.js";
 import { neutralEnvironment } from "../support/python.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
 import { type Browser, openBrowser } from "./browser.js";
+import { ADMIN, useGatewayProcess } from "./gateway-process.js";
 
 const run = promisify(execFile);
 const genops = useCommandLine();
-const ADMIN = "admin-token-of-a-test";
+const running = useGatewayProcess(genops);
 let browser: Browser | undefined;
 afterAll(() => browser?.close());
-
-interface Running extends Started {
-  readonly uri: string;
-  /** What it said when it listened. */
-  readonly first: Record<string, unknown>;
-  ask(path: string, init?: RequestInit): Promise<Response>;
-  /** Waits until standard error has these words. */
-  told(words: string): Promise<void>;
-}
-
-async function running(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-  cwd?: string,
-): Promise<Running> {
-  const folder = cwd ?? (await temporaryFolder());
-  const started = genops.start(["gateway", "--port", "0", "--json", ...args], folder, {
-    GENOPS_GATEWAY_ADMIN_TOKEN: ADMIN,
-    ...env,
-  });
-  onTestFinished(async () => {
-    started.process.kill("SIGKILL");
-    await started.finished;
-  });
-  let errors = "";
-  started.process.stderr?.on("data", (text) => {
-    errors += text;
-  });
-  const lines = createInterface({ input: started.process.stdout as NodeJS.ReadableStream });
-  const first = await Promise.race([
-    once(lines, "line").then(([line]) => JSON.parse(line)),
-    started.finished.then(({ stderr }) => Promise.reject(new Error(stderr))),
-  ]);
-  return {
-    ...started,
-    first,
-    uri: first.uri,
-    ask: (path, init) =>
-      fetch(`${first.uri}${path}`, { headers: { authorization: `Bearer ${ADMIN}` }, ...init }),
-    async told(words) {
-      for (let turn = 0; !errors.includes(words); turn++) {
-        if (turn > 400) throw new Error(`It never told ${words}, but:\n${errors}`);
-        await delay(25);
-      }
-    },
-  };
-}
 
 /** An MLflow server that answers when it is told to. */
 async function slowUpstream() {

@@ -1,7 +1,7 @@
 // The three clouds as processes of this machine: an S3 gateway, Azurite, and a server of Google's API.
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { installOnce } from "./install-once.js";
 import { freePort } from "./mlflow-server.js";
 import { MLFLOW_VERSION, neutralEnvironment } from "./python.js";
+import { preparePythonOverlay } from "./python-overlay.js";
 
 const run = promisify(execFile);
 
@@ -59,24 +60,13 @@ async function azuriteProgram(): Promise<string> {
 }
 
 /** The Python that has MLflow and the SDKs of the clouds. */
-export async function preparePythonClouds(python: string): Promise<string> {
-  const folder = await installOnce(`clouds-mlflow-${MLFLOW_VERSION}`, async (environment) => {
-    const env = neutralEnvironment();
-    const packages = "import sysconfig; print(sysconfig.get_paths()['purelib'])";
-    await run(python, ["-m", "venv", environment], { env });
-    const own = join(environment, "bin/python");
-    const { stdout: base } = await run(python, ["-c", packages], { env });
-    const { stdout: target } = await run(own, ["-c", packages], { env });
-    // What MLflow brought is found there, and not installed again.
-    await writeFile(join(target.trim(), "mlflow-environment.pth"), base);
-    const quiet = ["--quiet", "--disable-pip-version-check"];
-    const options = { env, maxBuffer: 2 ** 26, timeout: 10 * 60_000 };
-    await run(own, ["-m", "pip", "install", ...quiet, ...PYTHON_SDKS], options);
-    await run(own, ["-c", "import mlflow, boto3, azure.storage.blob, google.cloud.storage"], {
-      env,
-    });
+export function preparePythonClouds(python: string): Promise<string> {
+  return preparePythonOverlay({
+    name: `clouds-mlflow-${MLFLOW_VERSION}`,
+    python,
+    packages: PYTHON_SDKS,
+    modules: ["mlflow", "boto3", "azure.storage.blob", "google.cloud.storage"],
   });
-  return join(folder, "bin/python");
 }
 
 interface Started {

@@ -51,12 +51,14 @@ export interface MlflowServerOptions {
   readonly destination?: string;
   /** What it needs to get there. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Flags of `mlflow server` beside those of every server here. */
+  readonly flags?: readonly string[];
 }
 
 /** Starts a server with a database and an artifact folder of its own, and waits until it answers. */
 export async function startMlflowServer(
   python: string,
-  { destination, environment = {} }: MlflowServerOptions = {},
+  { destination, environment = {}, flags = [] }: MlflowServerOptions = {},
 ): Promise<MlflowServer> {
   const folder = await mkdtemp(join(tmpdir(), "genops-mlflow-"));
   const port = await freePort();
@@ -69,6 +71,7 @@ export async function startMlflowServer(
       ...["--artifacts-destination", destination ?? join(folder, "artifacts")],
       "--serve-artifacts",
       ...["--workers", "1"],
+      ...flags,
     ],
     {
       cwd: folder,

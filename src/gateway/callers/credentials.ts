@@ -8,6 +8,15 @@ export type Credentials =
 
 const SCHEME = /^(Bearer|Basic) +(\S+) *$/i;
 
+/**
+ * The text of base64 as RFC 4648 has it, and undefined for anything else: who is more lenient, or lenient in another
+ * way, reads another user in it than the server behind.
+ */
+function decoded(base64: string): string | undefined {
+  const bytes = Buffer.from(base64, "base64");
+  return bytes.toString("base64") === base64 ? bytes.toString("utf8") : undefined;
+}
+
 /** Undefined for no header, and for schemes that say nothing here. */
 export function credentialsOf(header: string | undefined): Credentials | undefined {
   const [, scheme = "", value = ""] = SCHEME.exec(header ?? "") ?? [];
@@ -15,9 +24,9 @@ export function credentialsOf(header: string | undefined): Credentials | undefin
     case "bearer":
       return { kind: "bearer", token: value };
     case "basic": {
-      const text = Buffer.from(value, "base64").toString("utf8");
-      const at = text.indexOf(":");
-      if (at < 0) return undefined;
+      const text = decoded(value);
+      const at = text?.indexOf(":") ?? -1;
+      if (text === undefined || at < 0) return undefined;
       return { kind: "basic", user: text.slice(0, at), password: text.slice(at + 1) };
     }
     default:

@@ -221,10 +221,12 @@ function destinationOf(
   message: WireMessage,
 ): Destination | undefined {
   if (parameter !== undefined) {
-    // In parts: the path is the folder, the message has the file.
-    const file = name === "log_artifact" ? "" : `/${textIn(message, "path") ?? ""}`;
-    const path = artifactPathOf(`${parameter}${file}`);
-    if (path === undefined) return undefined;
+    const whole = artifactPathOf(parameter);
+    // In parts: the path is the folder, the message has the file; Python's client says where it lies on its own disk.
+    const file = (textIn(message, "path") ?? "").split("/").at(-1) ?? "";
+    const isInParts = name !== "log_artifact";
+    if (whole === undefined || (isInParts && ["", ".", ".."].includes(file))) return undefined;
+    const path = isInParts ? `${whole}/${file}` : whole;
     return { ...placeOfArtifact(path), artifactUri: `mlflow-artifacts:/${path}`, path };
   }
   const given = artifactPathOf(textIn(message, "path") ?? "");

@@ -284,6 +284,21 @@ describe("a file", () => {
     expect(reply.transferKey).toContain("u");
   });
 
+  it("in parts is called as MLflow calls it, wherever it lies on the client's disk", () => {
+    const begin = (path: string) =>
+      read("POST", `${FILES}/mpu/create/0/${RUN}/artifacts/d`, { path, num_parts: 3 });
+    for (const path of ["a b.txt", "/home/ada/a b.txt", "../a b.txt"]) {
+      expect(begin(path)).toMatchObject({ operation: { upload: { artifactUri: uri } } });
+    }
+    // Of this one MLflow decodes nothing.
+    expect(begin("a%20b.txt")).toMatchObject({
+      operation: { upload: { artifactUri: uri.replace("a b", "a%20b") } },
+    });
+    for (const path of ["", "/", "x/", "x/..", "."]) {
+      expect(begin(path)).toMatchObject({ kind: "refused", field: "path" });
+    }
+  });
+
   it("that the web page sends is its run's", () => {
     const target = `/ajax-api/2.0/mlflow/upload-artifact?run_uuid=${RUN}&path=a.txt`;
     expect(read("POST", target, undefined, { contentLength: 3 })).toMatchObject({
