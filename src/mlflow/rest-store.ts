@@ -59,13 +59,6 @@ export class RestStore implements Store {
     this.#connection = connection;
   }
 
-  /** The same interface under another authority (`host:port`), for artifacts; see {@link elsewhere}. */
-  onHost(authority: string): RestStore {
-    const base = new URL(this.uri);
-    const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return this.elsewhere({ uri });
-  }
-
   /**
    * A server at another address that has artifacts, reached as patiently. What shows who one is goes
    * along to this server's own host alone; another one has to be told in its URI or the environment.

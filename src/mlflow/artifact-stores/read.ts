@@ -5,7 +5,7 @@ import { type StoreCall, throughInterceptors } from "../interceptor.js";
 import { checkCharacters } from "../plain-values.js";
 import type { ArtifactRoot } from "../run-writes.js";
 import { downloadProxiedArtifact, listProxiedArtifacts, removeProxiedArtifact } from "../spec.js";
-import { schemeOf } from "../store-uri.js";
+import { schemeOf, withoutCredentials } from "../store-uri.js";
 import type { Store } from "../stores.js";
 import { checkArtifactPath, checkRunId } from "../validation.js";
 import { type ArtifactStore, noSuchArtifact, type TransferOptions } from "./artifact-store.js";
@@ -94,7 +94,7 @@ function callFor(
     method,
     route,
     path: route.replace("{path}", () => encodePath(path)),
-    body: isList ? { path: joinPath(artifacts.uri, path) } : {},
+    body: isList ? { path: joinPath(withoutCredentials(artifacts.uri), path) } : {},
     storeUri: context.store.uri,
   };
 }
