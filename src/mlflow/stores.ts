@@ -21,6 +21,11 @@ export interface ArtifactContent {
 export interface Store {
   /** Without credentials. */
   readonly uri: string;
+  /**
+   * The store as it is at this moment, in the workspace that is in force: for a call that may have to wait before it
+   * leaves. The same object for the same workspace. A store without workspaces has none.
+   */
+  atThisMoment?(): Store;
   /** Carries out a call and returns MLflow's response message. Throws MlflowError. */
   perform(call: StoreCall, endpoint: Endpoint<never, unknown>): Promise<unknown>;
 }

@@ -193,7 +193,8 @@ export class LoggedModelClient extends RunClient {
       return { model_id: modelId, step };
     });
     // What was logged before comes before.
-    await loggingQueue.drain(this.store, runId);
-    await callStore(this.store, spec.logOutputs, { run_id: runId, models: messages });
+    const { store } = this;
+    await loggingQueue.drain(store, runId);
+    await callStore(store, spec.logOutputs, { run_id: runId, models: messages });
   }
 }
