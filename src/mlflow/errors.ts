@@ -75,7 +75,7 @@ export interface LostWrites {
   readonly metrics: number;
   readonly params: number;
   readonly tags: number;
-  /** Their names, each once. */
+  /** Their names, each once; the first 1,000 of them. */
   readonly keys: readonly string[];
 }
 
