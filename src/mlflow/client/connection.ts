@@ -3,6 +3,7 @@ import { CONNECTION_OPTIONS, type ConnectionOptions, checkConnection } from "../
 import { explicitRegistryUri, getTrackingUri, locateStore } from "../store-uri.js";
 import { openStore, type Store } from "../stores.js";
 import { checkOptions } from "../validation.js";
+import { bindMethods } from "./bound-methods.js";
 
 export interface MlflowClientOptions extends ConnectionOptions {
   readonly trackingUri?: string | undefined;
@@ -28,6 +29,7 @@ export class StoreConnection {
     this.#store = openStore(trackingUri, this.#connection);
     this.#registryUri = registryUri ?? explicitRegistryUri() ?? trackingUri;
     if (this.#registryUri === trackingUri) this.#registryStore = this.#store;
+    bindMethods(this);
   }
 
   /** Without credentials. */
