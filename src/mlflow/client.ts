@@ -10,7 +10,8 @@ import {
 } from "./artifact-stores/read.js";
 import { isSynchronous, loggingQueue } from "./async-logging.js";
 import { ModelLoggingClient } from "./client/model-logging.js";
-import { type ArtifactInfo, artifactFromMessage, type Dataset } from "./entities.js";
+import { followingToken } from "./client/requests.js";
+import { type ArtifactInfo, artifactFromMessage, type Dataset, messagesIn } from "./entities.js";
 import { MlflowError } from "./errors.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { DONE, type RunOperations } from "./logging-queue.js";
@@ -285,13 +286,13 @@ export class MlflowClient extends ModelLoggingClient {
     const { store } = this;
     let pageToken: string | undefined;
     do {
-      const { files = [], next_page_token } = await callStore(store, spec.listArtifacts, {
+      const { files, next_page_token } = await callStore(store, spec.listArtifacts, {
         run_id: runId,
         path,
         page_token: pageToken,
       });
-      found.push(...files.map(artifactFromMessage));
-      pageToken = next_page_token === "" ? undefined : next_page_token;
+      found.push(...messagesIn(files, "files").map(artifactFromMessage));
+      pageToken = followingToken(next_page_token, pageToken);
     } while (pageToken !== undefined);
     return found;
   }

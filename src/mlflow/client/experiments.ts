@@ -2,6 +2,7 @@
 import {
   type Experiment,
   experimentFromMessage,
+  messagesIn,
   type Page,
   pageOf,
   required,
@@ -155,12 +156,14 @@ export class ExperimentClient extends StoreConnection {
 
   async searchExperiments(options: SearchOptions = {}): Promise<Page<Experiment>> {
     const { request, viewType } = searchRequest(options);
-    const { experiments = [], next_page_token } = await callStore(
-      this.store,
-      spec.searchExperiments,
-      { ...request, view_type: viewType },
+    const { experiments, next_page_token } = await callStore(this.store, spec.searchExperiments, {
+      ...request,
+      view_type: viewType,
+    });
+    return pageOf(
+      messagesIn(experiments, "experiments").map(experimentFromMessage),
+      next_page_token,
     );
-    return pageOf(experiments.map(experimentFromMessage), next_page_token);
   }
 
   /** Every experiment found, one after the other; asks for a page when it is needed. */

@@ -2,6 +2,7 @@
 import { loggingQueue } from "../async-logging.js";
 import {
   type Metric,
+  messagesIn,
   metricFromMessage,
   type Page,
   pageOf,
@@ -30,7 +31,7 @@ import {
 } from "../validation.js";
 import { ExperimentClient } from "./experiments.js";
 import { remember } from "./memory.js";
-import { eachOf, type SearchOptions, searchRequest } from "./requests.js";
+import { eachOf, followingToken, type SearchOptions, searchRequest } from "./requests.js";
 
 export interface CreateRunOptions {
   /** The store invents one when left out. */
@@ -174,12 +175,12 @@ export class RunClient extends ExperimentClient {
     }
     experimentIds.forEach(checkExperimentId);
     const { request, viewType } = searchRequest(options);
-    const { runs = [], next_page_token } = await callStore(this.store, spec.searchRuns, {
+    const { runs, next_page_token } = await callStore(this.store, spec.searchRuns, {
       ...request,
       experiment_ids: experimentIds,
       run_view_type: viewType,
     });
-    return pageOf(runs.map(runFromMessage), next_page_token);
+    return pageOf(messagesIn(runs, "runs").map(runFromMessage), next_page_token);
   }
 
   /**
@@ -223,14 +224,14 @@ export class RunClient extends ExperimentClient {
     const { store } = this;
     let pageToken: string | undefined;
     do {
-      const { metrics = [], next_page_token } = await callStore(store, spec.getMetricHistory, {
+      const { metrics, next_page_token } = await callStore(store, spec.getMetricHistory, {
         run_id: runId,
         metric_key: key,
         max_results: maxResults,
         page_token: pageToken,
       });
-      for (const message of metrics) yield metricFromMessage(message);
-      pageToken = next_page_token === "" ? undefined : next_page_token;
+      for (const message of messagesIn(metrics, "metrics")) yield metricFromMessage(message);
+      pageToken = followingToken(next_page_token, pageToken);
     } while (pageToken !== undefined);
   }
 }
