@@ -99,22 +99,11 @@ function callFor(
   };
 }
 
-/** What `text` has after `start`; rejects what an interceptor has sent out of the place's root. */
-function restAfter(start: string, text: unknown): string {
-  if (text === start) return "";
-  if (typeof text === "string" && text.startsWith(`${start}/`)) return text.slice(start.length + 1);
-  throw new MlflowError(
-    "INVALID_STATE",
-    `An interceptor sent a call about artifacts to '${String(text)}', which is not below '${start}'.`,
-  );
-}
-
-/** The path below the place's root that a call is about, after interceptors have passed it on. */
-function pathOf({ artifacts }: ArtifactPlace, { route, path, body }: StoreCall): string {
-  const [start = "", parameter] = route.split("/{path}");
-  if (parameter === undefined) return restAfter(withoutCredentials(artifacts.uri), body.path);
-  const found = restAfter(start, path).split("/").map(decodeURIComponent).join("/");
-  if (found !== "") checkArtifactPath(found);
+/** The path below the place's root that a call is about; rejects what an interceptor has sent out of it. */
+function pathOf(made: StoreCall, { path }: StoreCall): string {
+  const start = made.route.replace("{path}", "");
+  const found = decodeURIComponent(path.slice(start.length));
+  checkArtifactPath(path.startsWith(start) ? found : path);
   return found;
 }
 
@@ -128,8 +117,7 @@ async function performed(
   const call = callFor(place, endpoint, path);
   await throughInterceptors(call, async (inside, other) => {
     if (other !== undefined) return place.context.store.perform(inside, other);
-    const isMoved = inside.path !== call.path || inside.body.path !== call.body.path;
-    return perform(isMoved ? pathOf(place, inside) : path);
+    return perform(inside.path === call.path ? path : pathOf(call, inside));
   });
 }
 
