@@ -102,6 +102,8 @@ function endWithProcess(): void {
   onExit?.(() => {
     const fix = "await flushAsyncLogging() before process.exit().";
     const { underway, waiting } = loggingQueue;
+    const lost = loggingQueue.takeLost();
+    if (lost !== undefined) reportLoss(lost);
     if (underway.length > 0) {
       const message = `The process ended while it was on its way: ${fix}`;
       const doubt = new UnknownOutcomeError("ASYNC_LOGGING_FAILED", message);

@@ -10,7 +10,8 @@ import {
 } from "./artifact-stores/read.js";
 import { isSynchronous, loggingQueue } from "./async-logging.js";
 import { ModelLoggingClient } from "./client/model-logging.js";
-import { type ArtifactInfo, artifactFromMessage, type Dataset } from "./entities.js";
+import { followingToken } from "./client/requests.js";
+import { type ArtifactInfo, artifactFromMessage, type Dataset, messagesIn } from "./entities.js";
 import { MlflowError } from "./errors.js";
 import { type InputsOfRun, inputsWrite, type LogInputOptions } from "./input-writes.js";
 import { DONE, type RunOperations } from "./logging-queue.js";
@@ -35,7 +36,7 @@ import {
   type Written,
 } from "./run-writes.js";
 import * as spec from "./spec.js";
-import { callStore } from "./stores.js";
+import { callStore, type Store } from "./stores.js";
 import {
   checkTableFile,
   LOGGED_ARTIFACTS_TAG,
@@ -61,22 +62,29 @@ export class MlflowClient extends ModelLoggingClient {
   // ── what is written to a run ───────────────────────────────────────────────────────────────────
 
   /** Sends a checked write to a run, or queues it. */
-  async write<Options extends WriteOptions>(
-    runId: string,
-    write: RunWrite,
-  ): Promise<Written<Options>> {
-    return (await this.#writeOrQueue(runId, write)) as Written<Options>;
+  write<Options extends WriteOptions>(runId: string, write: RunWrite): Promise<Written<Options>> {
+    return this.writer()(runId, write);
   }
 
-  async #writeOrQueue(runId: string, write: RunWrite): Promise<RunOperations> {
+  /** What writes as `write` does, to the store as it is at this moment. */
+  writer(): <Options extends WriteOptions>(
+    runId: string,
+    write: RunWrite,
+  ) => Promise<Written<Options>> {
+    const { store } = this;
+    return async <Options extends WriteOptions>(runId: string, write: RunWrite) =>
+      (await this.#writeOrQueue(store, runId, write)) as Written<Options>;
+  }
+
+  async #writeOrQueue(store: Store, runId: string, write: RunWrite): Promise<RunOperations> {
     checkRunId(runId);
     const { content, synchronous } = write;
     if (content !== undefined && !isSynchronous(synchronous)) {
-      return loggingQueue.add(this.store, runId, content);
+      return loggingQueue.add(store, runId, content);
     }
     // What was logged before comes before.
-    await loggingQueue.drain(this.store, runId);
-    await write({ store: this.store, runId, artifacts: () => this.artifactRoot(runId) });
+    await loggingQueue.drain(store, runId);
+    await write({ store, runId, artifacts: () => this.artifactRoot(runId, store) });
     return DONE;
   }
 
@@ -149,7 +157,8 @@ export class MlflowClient extends ModelLoggingClient {
     options?: TransferOptions,
   ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifact(localPath, artifactPath, options));
+    const write = this.writer();
+    await write(runId, await localArtifact(localPath, artifactPath, options));
   }
 
   /** Every file in a local folder, below `artifactPath`. */
@@ -160,7 +169,8 @@ export class MlflowClient extends ModelLoggingClient {
     options?: TransferOptions,
   ): Promise<void> {
     checkRunId(runId);
-    await this.write(runId, await localArtifacts(localDirectory, artifactPath, options));
+    const write = this.writer();
+    await write(runId, await localArtifacts(localDirectory, artifactPath, options));
   }
 
   async logText(
@@ -194,9 +204,10 @@ export class MlflowClient extends ModelLoggingClient {
 
   /** Where this client finds artifacts, for whatever reads them. */
   get artifactContext(): ArtifactContext {
+    const { store } = this;
     return {
-      store: this.store,
-      artifactRoot: (runId) => this.artifactRoot(runId),
+      store,
+      artifactRoot: (runId) => this.artifactRoot(runId, store),
       placeOfModel: async (uri) => {
         const { modelUri, path } = splitModelUri(uri);
         return { rootUri: (await this.resolveModelUri(modelUri)).artifactUri, path };
@@ -272,15 +283,16 @@ export class MlflowClient extends ModelLoggingClient {
     checkRunId(runId);
     if (path !== undefined) checkArtifactPath(path);
     const found: ArtifactInfo[] = [];
+    const { store } = this;
     let pageToken: string | undefined;
     do {
-      const { files = [], next_page_token } = await callStore(this.store, spec.listArtifacts, {
+      const { files, next_page_token } = await callStore(store, spec.listArtifacts, {
         run_id: runId,
         path,
         page_token: pageToken,
       });
-      found.push(...files.map(artifactFromMessage));
-      pageToken = next_page_token === "" ? undefined : next_page_token;
+      found.push(...messagesIn(files, "files").map(artifactFromMessage));
+      pageToken = followingToken(next_page_token, pageToken);
     } while (pageToken !== undefined);
     return found;
   }

@@ -111,7 +111,8 @@ export function checkConnection(where: string, options: ConnectionOptions): void
   for (const name of TEXTS) {
     const value = options[name];
     if (value !== undefined && (typeof value !== "string" || value === "")) {
-      throw invalidParameter(name, value, "pass a non-empty text, or leave it out.");
+      const shown = name === "password" || name === "token" ? "(hidden)" : value;
+      throw invalidParameter(name, shown, "pass a non-empty text, or leave it out.");
     }
   }
   for (const name of Object.keys(NUMBERS) as NumberName[]) {

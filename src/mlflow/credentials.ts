@@ -57,8 +57,10 @@ export async function authorization(
     if (tokenOf !== undefined) return `Bearer ${await tokenOf(uri.principal, settings)}`;
     throw new MlflowError("NOT_IMPLEMENTED", "Here a Databricks workspace needs a token.");
   }
-  const username = options.username ?? uri.username ?? setting("MLFLOW_TRACKING_USERNAME");
-  const password = options.password ?? uri.password ?? setting("MLFLOW_TRACKING_PASSWORD");
+  const { username, password } = completed(
+    options.username ?? uri.username,
+    options.password ?? uri.password,
+  );
   if (username !== undefined && password !== undefined) {
     return basicAuthorization(username, password);
   }
@@ -66,10 +68,15 @@ export async function authorization(
   return ofEnvironment === undefined ? undefined : `Bearer ${ofEnvironment}`;
 }
 
-/** A variable, else what MLflow's credentials file says of it. */
-function setting(variable: string): string | undefined {
-  const value = environmentVariable(variable);
-  if (value !== undefined) return value;
+/** What is not given comes from the environment, else from MLflow's credentials file, which is read once for both. */
+function completed(
+  username = environmentVariable("MLFLOW_TRACKING_USERNAME"),
+  password = environmentVariable("MLFLOW_TRACKING_PASSWORD"),
+) {
+  if (username !== undefined && password !== undefined) return { username, password };
   const section = currentRuntime().files?.readSections?.(CREDENTIALS_FILE)?.mlflow;
-  return section?.[variable.toLowerCase()] || undefined;
+  return {
+    username: username ?? (section?.mlflow_tracking_username || undefined),
+    password: password ?? (section?.mlflow_tracking_password || undefined),
+  };
 }

@@ -163,9 +163,24 @@ export function timeFromMessage(value: number | string | undefined): number | un
   return value === undefined ? undefined : Number(value);
 }
 
+/**
+ * The messages of a list, which may be left out. Throws MlflowError `INVALID_RESPONSE` for what is no list of messages.
+ */
+export function messagesIn<T>(list: readonly T[] | undefined, field: string): readonly T[] {
+  if (list === undefined || list === null) return [];
+  if (Array.isArray(list) && list.every((one) => typeof one === "object" && one !== null))
+    return list;
+  throw new MlflowError(
+    "INVALID_RESPONSE",
+    `MLflow's answer has no list in '${field}'. Is the tracking URI that of an MLflow server?`,
+  );
+}
+
 export function recordOf(entries: readonly KeyValueMessage[] | undefined): Record<string, string> {
   // Object.fromEntries defines properties, so a key like "__proto__" stays a key.
-  return Object.fromEntries((entries ?? []).map(({ key, value }) => [key, value ?? ""]));
+  return Object.fromEntries(
+    messagesIn(entries, "params or tags").map(({ key, value }) => [key, value ?? ""]),
+  );
 }
 
 export function textOf(value: string | undefined): string | undefined {
@@ -215,7 +230,7 @@ function datasetInputFromMessage({ dataset, tags }: DatasetInputMessage): Datase
 
 export function runFromMessage(message: RunMessage | undefined): Run {
   const run = required(message, "run");
-  const metrics = (run.data?.metrics ?? []).map(({ key, value }) => [
+  const metrics = messagesIn(run.data?.metrics, "run.metrics").map(({ key, value }) => [
     key,
     numberFromMessage(value),
   ]);
@@ -227,14 +242,20 @@ export function runFromMessage(message: RunMessage | undefined): Run {
       tags: recordOf(run.data?.tags),
     },
     inputs: {
-      datasetInputs: (run.inputs?.dataset_inputs ?? []).map(datasetInputFromMessage),
-      modelInputs: (run.inputs?.model_inputs ?? []).map(({ model_id }) => ({ modelId: model_id })),
+      datasetInputs: messagesIn(run.inputs?.dataset_inputs, "run.dataset_inputs").map(
+        datasetInputFromMessage,
+      ),
+      modelInputs: messagesIn(run.inputs?.model_inputs, "run.model_inputs").map(({ model_id }) => ({
+        modelId: model_id,
+      })),
     },
     outputs: {
-      modelOutputs: (run.outputs?.model_outputs ?? []).map(({ model_id, step }) => ({
-        modelId: model_id,
-        step: numberFromMessage(step),
-      })),
+      modelOutputs: messagesIn(run.outputs?.model_outputs, "run.model_outputs").map(
+        ({ model_id, step }) => ({
+          modelId: model_id,
+          step: numberFromMessage(step),
+        }),
+      ),
     },
   };
 }
@@ -295,10 +316,15 @@ export function registeredModelFromMessage(
     creationTimestamp: timeFromMessage(model.creation_timestamp),
     lastUpdatedTimestamp: timeFromMessage(model.last_updated_timestamp),
     description: model.description ?? "",
-    latestVersions: (model.latest_versions ?? []).map(modelVersionFromMessage),
+    latestVersions: messagesIn(model.latest_versions, "registered_model.latest_versions").map(
+      modelVersionFromMessage,
+    ),
     tags: recordOf(model.tags),
     aliases: Object.fromEntries(
-      (model.aliases ?? []).map(({ alias, version }) => [alias, String(version)]),
+      messagesIn(model.aliases, "registered_model.aliases").map(({ alias, version }) => [
+        alias,
+        String(version),
+      ]),
     ),
   };
 }

@@ -1,4 +1,5 @@
 // The one error every MLflow call fails with, and what is told apart by its class.
+import { withoutSecrets } from "./redaction.js";
 
 /**
  * Error codes that programs tell apart. MLflow's own (mlflow/protos/databricks.proto), and those of
@@ -48,7 +49,9 @@ export class MlflowError extends Error {
   readonly errorCode: string | undefined;
 
   constructor(code: MlflowErrorCode, message: string, details: MlflowErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    // Here and not where messages are made: texts of servers and SDKs repeat the URIs that they were given.
+    const { cause } = details;
+    super(withoutSecrets(message), cause === undefined ? undefined : { cause });
     this.code = code;
     this.status = details.status;
     this.errorCode = details.errorCode;
@@ -72,7 +75,7 @@ export interface LostWrites {
   readonly metrics: number;
   readonly params: number;
   readonly tags: number;
-  /** Their names, each once. */
+  /** Their names, each once; the first 1,000 of them. */
   readonly keys: readonly string[];
 }
 
@@ -116,10 +119,10 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof MlflowError && error.code === code;
 }
 
-/** What a thrown value says; a frame and a test runner have an Error of their own. */
+/** What a thrown value says, as it may be shown; a frame and a test runner have an Error of their own. */
 export function reasonOf(thrown: unknown): string {
   const { message } = (thrown ?? {}) as { message?: unknown };
-  return typeof message === "string" ? message : String(thrown);
+  return withoutSecrets(typeof message === "string" ? message : String(thrown));
 }
 
 /** The error of a value that MLflow would refuse: names the field, the value and the fix. */

@@ -148,9 +148,10 @@ async function writeTo<Options extends WriteOptions>(
   frame: Frame,
   write: RunWrite | Promise<RunWrite>,
 ): Promise<Written<Options>> {
+  const send = frame.client.writer();
   const ready = await write;
   const { info } = frame.run ?? (await frame.started);
-  return frame.client.write(info.runId, ready);
+  return send(info.runId, ready);
 }
 
 /** The last argument is the step, or `{ step, timestamp }`. NaN and the infinities are allowed. */

@@ -24,7 +24,9 @@ export interface ArtifactUpload {
   readonly runId?: string;
   /** `/`-separated path below the run's artifact root, file name included. */
   readonly artifactPath: string;
-  /** Full destination, such as `mlflow-artifacts:/0/<run>/artifacts/a.txt` or a `file:` URI. */
+  /**
+   * Full destination, such as `mlflow-artifacts:/0/<run>/artifacts/a.txt` or a `file:` URI, without credentials.
+   */
   readonly artifactUri: string;
   readonly sizeBytes: number;
   /** By which equal content is known; see `contentDigest`. Reads when it is called, at most 1 MiB. */

@@ -1,6 +1,7 @@
 // MLflow 3's logged models as a program sees them.
 import {
   type Metric,
+  messagesIn,
   metricFromMessage,
   recordOf,
   required,
@@ -67,7 +68,7 @@ export function loggedModelFromMessage(message: LoggedModelMessage | undefined):
     modelType: textOf(found.model_type),
     tags: recordOf(found.tags),
     params: recordOf(data?.params),
-    metrics: (data?.metrics ?? []).map((metric) => ({
+    metrics: messagesIn(data?.metrics, "model.data.metrics").map((metric) => ({
       ...metricFromMessage(metric),
       runId: textOf(metric.run_id),
       datasetName: textOf(metric.dataset_name),

@@ -2,9 +2,10 @@
 import { currentRuntime } from "../runtime/capabilities.js";
 import { BATCH_KINDS, type BatchContent, type BatchKind, type BatchMessage } from "./batches.js";
 import { AsyncLoggingError, type LostWrites, MlflowError } from "./errors.js";
-import { isEmpty, type Loss, lostWrites, Outgoing, send } from "./outgoing-request.js";
+import { isEmpty, type Loss, Outgoing, send } from "./outgoing-request.js";
 import type { KeyValueMessage, MetricMessage } from "./spec.js";
 import type { Store } from "./stores.js";
+import { lostWrites, UntoldLoss } from "./untold-loss.js";
 
 /** Runs whose requests are underway together; as many as Python has threads for it. */
 const MAX_RUNS_AT_ONCE = 10;
@@ -34,8 +35,7 @@ export interface QueueSettings {
 class RunQueue {
   /** In order; the last one may still be filled. */
   readonly waiting: Outgoing[] = [];
-  /** Of which not everybody was told. */
-  readonly lost: Outgoing[] = [];
+  lost = new UntoldLoss();
   underway: Outgoing | undefined;
   /** It has a place in the line, or is being sent. */
   isActive = false;
@@ -56,19 +56,10 @@ class RunQueue {
   }
 
   /** What nobody was told of, which is told now. */
-  takeLost(): { content: BatchContent; cause: unknown }[] {
-    const taken = this.lost.map((outgoing) => {
-      const { metrics, params, tags } = outgoing.lostOf(outgoing.batch);
-      const isUntold = (message: object) => !outgoing.told.has(message);
-      const content = {
-        metrics: metrics.filter(isUntold),
-        params: params.filter(isUntold),
-        tags: tags.filter(isUntold),
-      };
-      return { content, cause: outgoing.loss?.cause };
-    });
-    this.lost.length = 0;
-    return taken.filter(({ content }) => !isEmpty(content));
+  takeLost(): UntoldLoss {
+    const taken = this.lost;
+    this.lost = new UntoldLoss();
+    return taken;
   }
 }
 
@@ -97,7 +88,7 @@ class Operations implements RunOperations {
       await outgoing.settled;
       const content = outgoing.lostOf(part);
       if (isEmpty(content)) continue;
-      for (const kind of BATCH_KINDS) for (const entry of content[kind]) outgoing.told.add(entry);
+      outgoing.tell(content);
       cause ??= outgoing.loss?.cause;
       lost.push(content);
     }
@@ -170,17 +161,22 @@ export class LoggingQueue {
     const requests = runs.flatMap((run) => run.requests);
     for (const run of runs) this.#flush(run);
     await Promise.all(requests.map(({ settled }) => settled));
+    const error = this.takeLost(runs);
+    if (error !== undefined) throw error;
+  }
+
+  /** What was lost and nobody was told of, which is told now; undefined when there is none. */
+  takeLost(runs: readonly RunQueue[] = [...this.#runs.values()]): AsyncLoggingError | undefined {
     const lost: LostWrites[] = [];
     let cause: unknown;
     for (const run of runs) {
       const taken = run.takeLost();
       this.#forgetIfIdle(run);
-      if (taken.length === 0) continue;
-      cause ??= taken[0]?.cause;
-      const contents = taken.map(({ content }) => content);
-      lost.push(lostWrites(run.runId, run.storeUri, contents));
+      if (taken.isEmpty) continue;
+      cause ??= taken.cause;
+      lost.push(taken.writes(run.runId, run.storeUri));
     }
-    if (lost.length > 0) throw new AsyncLoggingError(lost, cause);
+    return lost.length === 0 ? undefined : new AsyncLoggingError(lost, cause);
   }
 
   /** What no store was sent yet, run by run. */
@@ -211,7 +207,7 @@ export class LoggingQueue {
   }
 
   #forgetIfIdle(run: RunQueue): void {
-    if (run.isActive || run.waiting.length > 0 || run.lost.length > 0) return;
+    if (run.isActive || run.waiting.length > 0 || !run.lost.isEmpty) return;
     this.#runs.delete(keyOf(run.storeUri, run.runId));
   }
 
@@ -297,7 +293,7 @@ export class LoggingQueue {
   }
 
   #settle(run: RunQueue, outgoing: Outgoing): void {
-    if (outgoing.loss !== undefined) run.lost.push(outgoing);
+    if (outgoing.loss !== undefined) outgoing.count(run.lost);
     this.#entries -= outgoing.batch.size;
     outgoing.settle();
     for (const look of this.#callers.splice(0)) look();

@@ -8,9 +8,10 @@ import {
   batchRequest,
   NO_CONTENT,
 } from "./batches.js";
-import { type LostWrites, MlflowError } from "./errors.js";
+import { MlflowError } from "./errors.js";
 import * as spec from "./spec.js";
 import { callStore, type Store } from "./stores.js";
+import type { UntoldLoss } from "./untold-loss.js";
 
 /** Why a request, or some params of it, did not reach the store. */
 export interface Loss {
@@ -23,8 +24,9 @@ export interface Loss {
 export class Outgoing {
   readonly batch = new Batch();
   loss: Loss | undefined;
-  /** What somebody who waited was told of already. */
-  readonly told = new Set<object>();
+  /** What is lost of it and nobody was told of, by kind; empty while it waits. */
+  readonly #untold = new Map<object, BatchKind>();
+  #counted: UntoldLoss | undefined;
   readonly settled: Promise<void>;
   settle: () => void = () => {};
   /** Whoever opened the request is who makes it: its context goes along. */
@@ -44,25 +46,27 @@ export class Outgoing {
     if (loss.params === undefined) return content;
     return { ...NO_CONTENT, params: content.params.filter((param) => loss.params?.has(param)) };
   }
+
+  /** Adds what is lost of it to what a run has lost. */
+  count(loss: UntoldLoss): void {
+    const lost = this.lostOf(this.batch);
+    for (const kind of BATCH_KINDS) for (const entry of lost[kind]) this.#untold.set(entry, kind);
+    loss.add(lost, this.loss?.cause);
+    this.#counted = loss;
+  }
+
+  /** Somebody is told of what is lost of it: it is told once. */
+  tell(lost: BatchContent): void {
+    for (const kind of BATCH_KINDS) {
+      for (const entry of lost[kind]) {
+        if (this.#untold.delete(entry)) this.#counted?.tell(kind, entry.key);
+      }
+    }
+  }
 }
 
 export function isEmpty(content: BatchContent): boolean {
   return BATCH_KINDS.every((kind) => content[kind].length === 0);
-}
-
-/** Sums up what is missing of one run. */
-export function lostWrites(
-  runId: string,
-  storeUri: string,
-  parts: readonly BatchContent[],
-): LostWrites {
-  const count = (kind: BatchKind) => parts.reduce((sum, part) => sum + part[kind].length, 0);
-  const keys = new Set<string>();
-  for (const part of parts) {
-    for (const kind of BATCH_KINDS) for (const { key } of part[kind]) keys.add(key);
-  }
-  const counts = { metrics: count("metrics"), params: count("params"), tags: count("tags") };
-  return { runId, storeUri, ...counts, keys: [...keys] };
 }
 
 /** Sends one request and answers what did not get through. */

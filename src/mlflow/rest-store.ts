@@ -40,6 +40,14 @@ function turnsAt(uri: string): Turns {
   return known;
 }
 
+/** Stores kept, by the workspace they are in. */
+const MAX_WORKSPACES = 64;
+
+/** A workspace that was in force once; undefined is the server's own default. */
+interface PinnedWorkspace {
+  readonly workspace: string | undefined;
+}
+
 /** Where a server is, and who its URI says one is. */
 export interface RestLocation extends UriCredentials {
   /** Base address without credentials and trailing slash. */
@@ -51,19 +59,40 @@ export class RestStore implements Store {
   // Private to the object, so that printing a store shows no password.
   readonly #credentials: UriCredentials;
   readonly #connection: ConnectionOptions;
+  /** Undefined: whichever is in force when a request is made. */
+  readonly #pinned: PinnedWorkspace | undefined;
+  readonly #atMoments = new Map<string | undefined, RestStore>();
 
   /** `connection`: checked options; what they leave out is the environment's. */
-  constructor(location: RestLocation, connection: ConnectionOptions = {}) {
+  constructor(
+    location: RestLocation,
+    connection: ConnectionOptions = {},
+    pinned: PinnedWorkspace | undefined = undefined,
+  ) {
     this.uri = location.uri;
     this.#credentials = location;
     this.#connection = connection;
+    this.#pinned = pinned;
   }
 
-  /** The same interface under another authority (`host:port`), for artifacts; see {@link elsewhere}. */
-  onHost(authority: string): RestStore {
-    const base = new URL(this.uri);
-    const uri = `${base.protocol}//${authority}${base.pathname}`.replace(/\/+$/, "");
-    return this.elsewhere({ uri });
+  atThisMoment(): RestStore {
+    if (this.#connection.workspace !== undefined || this.#pinned !== undefined) return this;
+    const workspace = workspaceInForce();
+    let store = this.#atMoments.get(workspace);
+    if (store === undefined) {
+      store = new RestStore({ ...this.#credentials, uri: this.uri }, this.#connection, {
+        workspace,
+      });
+      if (this.#atMoments.size >= MAX_WORKSPACES) this.#atMoments.clear();
+      this.#atMoments.set(workspace, store);
+    }
+    return store;
+  }
+
+  get #workspace(): string | undefined {
+    const { workspace } = this.#connection;
+    if (workspace !== undefined) return workspace;
+    return this.#pinned === undefined ? workspaceInForce() : this.#pinned.workspace;
   }
 
   /**
@@ -77,10 +106,10 @@ export class RestStore implements Store {
     if (there.hostname === here.hostname && isSafe) {
       const isTold = location.username !== undefined || location.password !== undefined;
       const credentials = isTold ? location : this.#credentials;
-      return new RestStore({ ...credentials, uri: location.uri }, this.#connection);
+      return new RestStore({ ...credentials, uri: location.uri }, this.#connection, this.#pinned);
     }
     const { username, password, token, headers, clientCertPath, ...manners } = this.#connection;
-    return new RestStore(location, manners);
+    return new RestStore(location, manners, this.#pinned);
   }
 
   /** Patience and certificates, as they are at this moment. */
@@ -129,7 +158,7 @@ export class RestStore implements Store {
   ): Promise<Response> {
     const { headers, signal } = options;
     const settings = this.settings;
-    const { workspace = workspaceInForce() } = this.#connection;
+    const workspace = this.#workspace;
     const fetchFrom = await transportTo(this.uri, settings);
     const own = await this.#headers(path, workspace);
     await this.#identify(own, settings);
@@ -164,8 +193,8 @@ export class RestStore implements Store {
     body?: RequestBody,
   ): Promise<Answer> {
     const { settings } = this;
-    // The workspace that is in force when the call is made is that of all its attempts.
-    const { workspace = workspaceInForce() } = this.#connection;
+    // One for all attempts.
+    const workspace = this.#workspace;
     const fetchFrom = await transportTo(this.uri, settings);
     let inDoubt = false;
     for (let attempt = 1; ; attempt++) {

@@ -4,6 +4,9 @@ import { type ConnectionOptions, checkConnection } from "./connection.js";
 import type { UriCredentials } from "./credentials.js";
 import { databricksWorkspace } from "./databricks.js";
 import { MlflowError } from "./errors.js";
+import { withoutCredentials } from "./redaction.js";
+
+export { withoutCredentials };
 
 export type StoreLocation =
   | (UriCredentials & {
@@ -20,15 +23,6 @@ export function schemeOf(uri: string): string | undefined {
 
 /** An address of a server whose scheme was forgotten: `localhost:5000`, `10.0.0.7:5000/mlflow`. */
 const HOST_AND_PORT = /^(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{1,5}(?=\/|$)/;
-
-/** A URI that may be shown: user name and password removed. */
-export function withoutCredentials(uri: string): string {
-  // The second form is a password in which somebody forgot to encode a '/', '?' or '#'.
-  return uri.replace(
-    /^([a-zA-Z][a-zA-Z0-9+.-]*:\/\/)(?:[^/?#]*@|[^/?#@]*:(?!\d*(?:[/?#]|$)).*@)/,
-    "$1",
-  );
-}
 
 /**
  * Understands a tracking or registry URI: `http:`, `https:`, `databricks`, `file:` or a plain path.
@@ -105,7 +99,12 @@ function restLocation(uri: string): StoreLocation {
 }
 
 function normalizedFileUri(uri: string): string {
-  const parsed = new URL(uri);
+  let parsed: URL;
+  try {
+    parsed = new URL(uri);
+  } catch {
+    throw unsupported(uri, "it is not a valid URL; write file:///path/to/folder.");
+  }
   if (parsed.host !== "" && parsed.host !== "localhost") {
     throw unsupported(uri, "a file: URI cannot name a host; write file:///path/to/folder.");
   }

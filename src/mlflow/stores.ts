@@ -8,7 +8,7 @@ import { MlflowError } from "./errors.js";
 import { type StoreCall, throughInterceptors } from "./interceptor.js";
 import { RestStore } from "./rest-store.js";
 import { type Endpoint, uploadArtifact } from "./spec.js";
-import { connectionTo, locateStore, schemeOf } from "./store-uri.js";
+import { connectionTo, locateStore, schemeOf, withoutCredentials } from "./store-uri.js";
 
 /** The bytes of one artifact: in memory, in a Blob, or in a local file that is read as it is sent. */
 export interface ArtifactContent {
@@ -21,6 +21,11 @@ export interface ArtifactContent {
 export interface Store {
   /** Without credentials. */
   readonly uri: string;
+  /**
+   * The store as it is at this moment, in the workspace that is in force: for a call that may have to wait before it
+   * leaves. The same object for the same workspace. A store without workspaces has none.
+   */
+  atThisMoment?(): Store;
   /** Carries out a call and returns MLflow's response message. Throws MlflowError. */
   perform(call: StoreCall, endpoint: Endpoint<never, unknown>): Promise<unknown>;
 }
@@ -108,7 +113,7 @@ export async function writeArtifact(
     artifacts instanceof ProxiedStore
       ? artifacts.placeOf(artifactPath)
       : encodePath(`${experimentId}/${owner}/artifacts/${artifactPath}`);
-  const artifactUri = joinUri(rootUri, artifactPath);
+  const artifactUri = joinUri(withoutCredentials(rootUri), artifactPath);
   const call: StoreCall = {
     method: uploadArtifact.method,
     route: uploadArtifact.route,

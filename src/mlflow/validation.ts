@@ -312,9 +312,15 @@ export function checkTime(field: string, time: unknown): void {
   }
 }
 
+/** The name of a file may begin with two dots; a server refuses a folder of such a name. */
+function leadsElsewhere(path: string): boolean {
+  const isDottedFile = path !== ".." && path.startsWith("..") && !path.includes("/");
+  return isAmbiguousPath(path) && !isDottedFile;
+}
+
 /** A path below a run's artifact root: relative, normalised, with forward slashes. */
 export function checkArtifactPath(path: unknown): asserts path is string {
-  if (typeof path !== "string" || path === "" || isAmbiguousPath(path) || /[\\\0]/.test(path)) {
+  if (typeof path !== "string" || path === "" || leadsElsewhere(path) || /[\\\0]/.test(path)) {
     throw invalidParameter(
       "artifact path",
       path,

@@ -1,6 +1,8 @@
 // Asynchronous logging: few requests, in order, and nothing is lost that nobody hears of.
 import { setTimeout as delay } from "node:timers/promises";
 import { inspect } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, inject, it, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
@@ -349,6 +351,41 @@ describe("what could not be sent", () => {
     await mlflow.flushAsyncLogging();
   });
 
+  it("is counted without being kept, however much it is", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const { client, server } = await aServer();
+    removals.push(
+      mlflow.addInterceptor(() => {
+        throw new mlflow.MlflowError("PERMISSION_DENIED", "not today");
+      }),
+    );
+    const heap = () => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heap();
+    const handles = [];
+    for (let nth = 0; nth < 6000; nth++) {
+      const handle = await client.setTag(RUN_ID, `t${nth}`, `${nth}`.padEnd(8000, "x"), {
+        synchronous: false,
+      });
+      if (nth % 1000 === 0) handles.push(handle);
+    }
+    // Sent, and nobody is told.
+    await client.updateRun(RUN_ID, { runName: "r" }).catch(() => undefined);
+    expect((heap() - before) / 1e6).toBeLessThan(20);
+    for (const handle of handles) {
+      expect((await failureOf(handle.wait())).lost).toMatchObject([{ tags: 1 }]);
+      await failureOf(handle.wait());
+    }
+    const { lost } = await failureOf(mlflow.flushAsyncLogging());
+    expect(lost).toMatchObject([{ runId: RUN_ID, storeUri: server.uri, tags: 5994 }]);
+    expect(lost[0]?.keys.length).toBeLessThanOrEqual(1000);
+    expect(lost[0]?.keys.slice(0, 2)).toEqual(["t1", "t2"]);
+    await mlflow.flushAsyncLogging();
+  });
+
   it("is everything that waits behind it when the server is gone", async () => {
     mlflow.enableAsyncLogging({ bufferSeconds: 3600, capacity: 100_000 });
     vi.stubEnv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1");
@@ -494,6 +531,19 @@ describe("a program that ends", () => {
     expect(underway).toContain(`Perhaps not logged: 1000 ${of} while it was on its way`);
     expect(waiting).toContain(`Not logged: 1500 ${of} before it was sent`);
     expect(server.requests).toHaveLength(1);
+  });
+
+  it("in the midst says what its server would not take", async () => {
+    const { server } = await aServer(() => REFUSED);
+    const { stderr } = await runProgram(
+      `mlflow.enableAsyncLogging({ bufferSeconds: 0 });
+       const client = new mlflow.MlflowClient();
+       await client.setTag("abc", "t", 1);
+       await client.updateRun("abc", { runName: "sent" });
+       process.exit(0);`,
+      { MLFLOW_TRACKING_URI: server.uri },
+    );
+    expect(stderr).toContain("Not logged: 1 tag of run 'abc' (t). INVALID_PARAMETER_VALUE");
   });
 
   it("says what its server would not take", async () => {

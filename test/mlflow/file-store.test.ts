@@ -1,5 +1,5 @@
 // What only a folder can do wrong: foreign files, other writers, missing rights, names as paths.
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import {
   chmod,
   mkdir,
@@ -12,6 +12,7 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -370,6 +371,34 @@ describe("other writers", () => {
     await utimes(lock, past, past);
     await client.createExperiment("e");
     await expect(stat(lock)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("all wait for the one who takes the place of who died", async () => {
+    const { folder, client } = await freshStore();
+    await client.getExperiment("0");
+    const lock = join(folder, ".experiments.lock");
+    for (let round = 0; round < 2; round++) {
+      await writeFile(lock, "");
+      const past = new Date(Date.now() - 60_000);
+      await utimes(lock, past, past);
+      const created = await Promise.allSettled(
+        Array.from({ length: 60 }, () =>
+          new MlflowClient({ trackingUri: folder }).createExperiment(`e${round}`),
+        ),
+      );
+      expect(created.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    }
+    await expect(stat(lock)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("that are gone for certain are not waited for", async () => {
+    const { folder, client } = await freshStore();
+    await client.getExperiment("0");
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    await symlink(`${pid} ${hostname()} x`, join(folder, ".experiments.lock"));
+    const created = client.createExperiment("e").then(() => "created");
+    const waited = new Promise((resolve) => setTimeout(resolve, 4000, "waited"));
+    expect(await Promise.race([created, waited])).toBe("created");
   });
 
   it("that removed the whole folder are told of", async () => {

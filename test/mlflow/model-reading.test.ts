@@ -178,8 +178,10 @@ onEachStore(() => {
 it("the active model comes from the environment until the program says another", async () => {
   vi.resetModules();
   const fresh: typeof mlflow = await import("../../src/mlflow/node.js");
-  expect(fresh.getActiveModelId()).toBeUndefined();
   vi.stubEnv("MLFLOW_ACTIVE_MODEL_ID", "m-1");
+  expect(fresh.getActiveModelId()).toBe("m-1");
+  // As Python's, which asks once.
+  vi.stubEnv("MLFLOW_ACTIVE_MODEL_ID", "m-2");
   expect(fresh.getActiveModelId()).toBe("m-1");
   fresh.clearActiveModel();
   expect(fresh.getActiveModelId()).toBeUndefined();

@@ -20,11 +20,18 @@ function splitProxied(uri: string): { authority: string; path: string } {
   return { authority, path };
 }
 
+/** The interface of `tracking` under another authority: a host and port, and perhaps who one is there. */
+function serverOn(authority: string, tracking: RestStore): RestStore {
+  const { protocol, pathname } = new URL(tracking.uri);
+  const location = locateStore(`${protocol}//${authority}${pathname}`);
+  return location.kind === "rest" ? tracking.elsewhere(location) : tracking;
+}
+
 function proxied(rootUri: string, scheme: string, tracking: Store): ArtifactStore | undefined {
   if (scheme === "mlflow-artifacts" && tracking instanceof RestStore) {
     const { authority, path } = splitProxied(rootUri);
-    const server = authority === "" ? tracking : tracking.onHost(authority);
-    return new ProxiedStore(server, path, rootUri);
+    const server = authority === "" ? tracking : serverOn(authority, tracking);
+    return new ProxiedStore(server, path, withoutCredentials(rootUri));
   }
   const start = rootUri.indexOf(ARTIFACTS_ROUTE);
   if ((scheme !== "http" && scheme !== "https") || start <= 0) return undefined;

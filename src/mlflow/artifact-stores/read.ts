@@ -5,7 +5,7 @@ import { type StoreCall, throughInterceptors } from "../interceptor.js";
 import { checkCharacters } from "../plain-values.js";
 import type { ArtifactRoot } from "../run-writes.js";
 import { downloadProxiedArtifact, listProxiedArtifacts, removeProxiedArtifact } from "../spec.js";
-import { schemeOf } from "../store-uri.js";
+import { schemeOf, withoutCredentials } from "../store-uri.js";
 import type { Store } from "../stores.js";
 import { checkArtifactPath, checkRunId } from "../validation.js";
 import { type ArtifactStore, noSuchArtifact, type TransferOptions } from "./artifact-store.js";
@@ -94,9 +94,31 @@ function callFor(
     method,
     route,
     path: route.replace("{path}", () => encodePath(path)),
-    body: isList ? { path: joinPath(artifacts.uri, path) } : {},
+    body: isList ? { path: joinPath(withoutCredentials(artifacts.uri), path) } : {},
     storeUri: context.store.uri,
   };
+}
+
+/** The path below the place's root that a call is about; rejects what an interceptor has sent out of it. */
+function pathOf(made: StoreCall, { path }: StoreCall): string {
+  const start = made.route.replace("{path}", "");
+  const found = decodeURIComponent(path.slice(start.length));
+  checkArtifactPath(path.startsWith(start) ? found : path);
+  return found;
+}
+
+/** Makes a call about artifacts through the interceptors, which may ask the store something else meanwhile. */
+async function performed(
+  place: ArtifactPlace,
+  endpoint: Pick<StoreCall, "method" | "route">,
+  path: string,
+  perform: (path: string) => Promise<unknown>,
+): Promise<void> {
+  const call = callFor(place, endpoint, path);
+  await throughInterceptors(call, async (inside, other) => {
+    if (other !== undefined) return place.context.store.perform(inside, other);
+    return perform(inside.path === call.path ? path : pathOf(call, inside));
+  });
 }
 
 /** What lies directly below `path`, through the interceptors. */
@@ -105,10 +127,9 @@ export async function listPlace(
   path: string,
   signal?: AbortSignal,
 ): Promise<ArtifactInfo[]> {
-  const call = callFor(place, listProxiedArtifacts, path);
   let found: ArtifactInfo[] = [];
-  await throughInterceptors(call, async () => {
-    found = await place.artifacts.list(path, signal);
+  await performed(place, listProxiedArtifacts, path, async (folder) => {
+    found = await place.artifacts.list(folder, signal);
     const files = found.map((entry) => ({
       path: entry.path,
       is_dir: entry.isDirectory,
@@ -139,10 +160,16 @@ async function fileAt(place: ArtifactPlace, signal?: AbortSignal): Promise<Artif
   throw invalidParameter("artifact path", what, fix);
 }
 
-async function reading<T>(place: ArtifactPlace, path: string, read: () => Promise<T>): Promise<T> {
+/** `read` is given the size that is known of the file. */
+async function reading<T>(
+  place: ArtifactPlace,
+  { path, sizeBytes }: Pick<ArtifactInfo, "path" | "sizeBytes">,
+  read: (path: string, sizeBytes: number | undefined) => Promise<T>,
+): Promise<T> {
   let result: { readonly value: T } | undefined;
-  await throughInterceptors(callFor(place, downloadProxiedArtifact, path), async () => {
-    result = { value: await read() };
+  await performed(place, downloadProxiedArtifact, path, async (found) => {
+    // Nothing is known of another file than the one that was looked at.
+    result = { value: await read(found, found === path ? sizeBytes : undefined) };
     return {};
   });
   if (result !== undefined) return result.value;
@@ -159,8 +186,8 @@ export function readInto(
   sink: ArtifactSink,
   transfer: TransferOptions,
 ): Promise<number> {
-  return reading(place, file.path, () =>
-    downloadTo(sink, place.artifacts, file.path, file.sizeBytes, transfer),
+  return reading(place, file, (path, sizeBytes) =>
+    downloadTo(sink, place.artifacts, path, sizeBytes, transfer),
   );
 }
 
@@ -169,8 +196,10 @@ export async function readBytes(
   place: ArtifactPlace,
   transfer: TransferOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { path, sizeBytes } = await fileAt(place, transfer.signal);
-  return reading(place, path, () => downloadBytes(place.artifacts, path, sizeBytes, transfer));
+  const file = await fileAt(place, transfer.signal);
+  return reading(place, file, (path, sizeBytes) =>
+    downloadBytes(place.artifacts, path, sizeBytes, transfer),
+  );
 }
 
 /** The bytes of one file, as they are asked for. */
@@ -178,17 +207,16 @@ export async function readStream(
   place: ArtifactPlace,
   transfer: TransferOptions,
 ): Promise<ReadableStream<Uint8Array>> {
-  const { path, sizeBytes } = await fileAt(place, transfer.signal);
-  return reading(place, path, async () =>
+  const file = await fileAt(place, transfer.signal);
+  return reading(place, file, async (path, sizeBytes) =>
     downloadStream(place.artifacts, path, sizeBytes, transfer),
   );
 }
 
 /** Removes a file, or a folder and all that is in it, through the interceptors. */
 export async function removePlace(place: ArtifactPlace, signal?: AbortSignal): Promise<void> {
-  const call = callFor(place, removeProxiedArtifact, place.path);
-  await throughInterceptors(call, async () => {
-    await place.artifacts.remove(place.path, signal);
+  await performed(place, removeProxiedArtifact, place.path, async (path) => {
+    await place.artifacts.remove(path, signal);
     return {};
   });
 }

@@ -3,6 +3,7 @@ import { CONNECTION_OPTIONS, type ConnectionOptions, checkConnection } from "../
 import { explicitRegistryUri, getTrackingUri, locateStore } from "../store-uri.js";
 import { openStore, type Store } from "../stores.js";
 import { checkOptions } from "../validation.js";
+import { bindMethods } from "./bound-methods.js";
 
 export interface MlflowClientOptions extends ConnectionOptions {
   readonly trackingUri?: string | undefined;
@@ -12,7 +13,7 @@ export interface MlflowClientOptions extends ConnectionOptions {
 
 /** The two stores of a client. */
 export class StoreConnection {
-  protected readonly store: Store;
+  readonly #store: Store;
   readonly #connection: ConnectionOptions | undefined;
   readonly #registryUri: string;
   #registryStore: Store | undefined;
@@ -25,19 +26,25 @@ export class StoreConnection {
     if (registryUri !== undefined) locateStore(registryUri);
     // Without any, what was said when the URI was set.
     this.#connection = Object.keys(connection).length === 0 ? undefined : connection;
-    this.store = openStore(trackingUri, this.#connection);
+    this.#store = openStore(trackingUri, this.#connection);
     this.#registryUri = registryUri ?? explicitRegistryUri() ?? trackingUri;
-    if (this.#registryUri === trackingUri) this.#registryStore = this.store;
+    if (this.#registryUri === trackingUri) this.#registryStore = this.#store;
+    bindMethods(this);
   }
 
   /** Without credentials. */
   get trackingUri(): string {
-    return this.store.uri;
+    return this.#store.uri;
   }
 
-  /** Opened when first used, so that an unusable registry does not stop the tracking. */
+  /** As it is at this moment: asked for before anything is awaited, it is that of the moment of the call. */
+  protected get store(): Store {
+    return this.#store.atThisMoment?.() ?? this.#store;
+  }
+
+  /** As the store; opened when first used, so that an unusable registry does not stop the tracking. */
   protected get registry(): Store {
     this.#registryStore ??= openStore(this.#registryUri, this.#connection);
-    return this.#registryStore;
+    return this.#registryStore.atThisMoment?.() ?? this.#registryStore;
   }
 }

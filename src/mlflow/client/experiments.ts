@@ -2,6 +2,7 @@
 import {
   type Experiment,
   experimentFromMessage,
+  messagesIn,
   type Page,
   pageOf,
   required,
@@ -9,7 +10,7 @@ import {
 import { hasCode, MlflowError } from "../errors.js";
 import { rememberExperimentName } from "../experiment-names.js";
 import * as spec from "../spec.js";
-import { callStore } from "../stores.js";
+import { callStore, type Store } from "../stores.js";
 import {
   checkExperimentId,
   checkExperimentName,
@@ -37,27 +38,40 @@ export function activeIdOf({ name, experimentId, lifecycleStage }: Experiment): 
   );
 }
 
-/** The same name means another experiment in another workspace. */
-function memoryKey(name: string): string {
-  return JSON.stringify([workspaceInForce(), name]);
+/** Where a name is looked up: it means another experiment in another workspace. */
+interface Lookup {
+  readonly store: Store;
+  readonly key: string;
 }
 
 export class ExperimentClient extends StoreConnection {
   readonly #experimentIds = new Map<string, string>();
   readonly #experimentsUnderway = new Map<string, Promise<string | undefined>>();
 
+  #lookup(name: string): Lookup {
+    return { store: this.store, key: JSON.stringify([workspaceInForce(), name]) };
+  }
+
   /** Answers the new experiment's id. */
-  async createExperiment(name: string, options: CreateExperimentOptions = {}): Promise<string> {
+  createExperiment(name: string, options: CreateExperimentOptions = {}): Promise<string> {
+    return this.#create(this.#lookup(name), name, options);
+  }
+
+  async #create(
+    lookup: Lookup,
+    name: string,
+    options: CreateExperimentOptions = {},
+  ): Promise<string> {
     checkExperimentName(name);
     checkOptions("createExperiment", options, ["artifactLocation", "tags"]);
     checkText("artifactLocation", options.artifactLocation);
-    const { experiment_id } = await callStore(this.store, spec.createExperiment, {
+    const { experiment_id } = await callStore(lookup.store, spec.createExperiment, {
       name,
       artifact_location: options.artifactLocation,
       tags: tagsWith(experimentTagValue, options.tags),
     });
     const experimentId = required(experiment_id, "experiment_id");
-    this.#remember(name, experimentId);
+    this.#remember(lookup, name, experimentId);
     return experimentId;
   }
 
@@ -66,18 +80,22 @@ export class ExperimentClient extends StoreConnection {
     const request = { experiment_id: experimentId };
     const { experiment } = await callStore(this.store, spec.getExperiment, request);
     const found = experimentFromMessage(experiment);
-    rememberExperimentName(this.store.uri, found.experimentId, found.name);
+    rememberExperimentName(this.trackingUri, found.experimentId, found.name);
     return found;
   }
 
   /** Undefined when there is none of this name; a deleted experiment is found too. */
-  async getExperimentByName(name: string): Promise<Experiment | undefined> {
+  getExperimentByName(name: string): Promise<Experiment | undefined> {
+    return this.#getByName(this.#lookup(name), name);
+  }
+
+  async #getByName(lookup: Lookup, name: string): Promise<Experiment | undefined> {
     checkExperimentName(name);
     try {
       const request = { experiment_name: name };
-      const { experiment } = await callStore(this.store, spec.getExperimentByName, request);
+      const { experiment } = await callStore(lookup.store, spec.getExperimentByName, request);
       const found = experimentFromMessage(experiment);
-      if (found.lifecycleStage === "active") this.#remember(name, found.experimentId);
+      if (found.lifecycleStage === "active") this.#remember(lookup, name, found.experimentId);
       return found;
     } catch (error) {
       if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
@@ -90,17 +108,18 @@ export class ExperimentClient extends StoreConnection {
    * only the first use of a name asks the store.
    */
   async findOrCreateExperiment(name: string): Promise<string> {
-    const known = this.#experimentIds.get(memoryKey(name));
+    const lookup = this.#lookup(name);
+    const { key } = lookup;
+    const known = this.#experimentIds.get(key);
     if (known !== undefined) return known;
     // Whoever comes second waits, so that the experiment is created once. A failure is the first
     // one's own: it may have been refused for a reason that does not hold for others.
-    const key = memoryKey(name);
     const underway = this.#experimentsUnderway.get(key);
     if (underway !== undefined) {
       const found = await underway;
       if (found !== undefined) return found;
     }
-    const own = this.#findOrCreate(name);
+    const own = this.#findOrCreate(lookup, name);
     const watched = own.catch(() => undefined);
     this.#experimentsUnderway.set(key, watched);
     try {
@@ -110,23 +129,23 @@ export class ExperimentClient extends StoreConnection {
     }
   }
 
-  async #findOrCreate(name: string): Promise<string> {
-    const experiment = await this.getExperimentByName(name);
+  async #findOrCreate(lookup: Lookup, name: string): Promise<string> {
+    const experiment = await this.#getByName(lookup, name);
     if (experiment !== undefined) return activeIdOf(experiment);
     try {
-      return await this.createExperiment(name);
+      return await this.#create(lookup, name);
     } catch (error) {
       // Another process was faster.
       if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
-      const other = await this.getExperimentByName(name);
+      const other = await this.#getByName(lookup, name);
       if (other === undefined) throw error;
       return activeIdOf(other);
     }
   }
 
-  #remember(name: string, experimentId: string): void {
-    rememberExperimentName(this.store.uri, experimentId, name);
-    remember(this.#experimentIds, memoryKey(name), experimentId);
+  #remember({ key }: Lookup, name: string, experimentId: string): void {
+    rememberExperimentName(this.trackingUri, experimentId, name);
+    remember(this.#experimentIds, key, experimentId);
   }
 
   protected forgetExperiment(experimentId: string): void {
@@ -137,12 +156,14 @@ export class ExperimentClient extends StoreConnection {
 
   async searchExperiments(options: SearchOptions = {}): Promise<Page<Experiment>> {
     const { request, viewType } = searchRequest(options);
-    const { experiments = [], next_page_token } = await callStore(
-      this.store,
-      spec.searchExperiments,
-      { ...request, view_type: viewType },
+    const { experiments, next_page_token } = await callStore(this.store, spec.searchExperiments, {
+      ...request,
+      view_type: viewType,
+    });
+    return pageOf(
+      messagesIn(experiments, "experiments").map(experimentFromMessage),
+      next_page_token,
     );
-    return pageOf(experiments.map(experimentFromMessage), next_page_token);
   }
 
   /** Every experiment found, one after the other; asks for a page when it is needed. */
@@ -169,7 +190,7 @@ export class ExperimentClient extends StoreConnection {
     this.forgetExperiment(experimentId);
     const request = { experiment_id: experimentId, new_name: newName };
     await callStore(this.store, spec.updateExperiment, request);
-    rememberExperimentName(this.store.uri, experimentId, newName);
+    rememberExperimentName(this.trackingUri, experimentId, newName);
   }
 
   /** Rejects with `RESOURCE_DOES_NOT_EXIST` when there is no such tag. */

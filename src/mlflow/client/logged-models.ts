@@ -1,6 +1,6 @@
 // Calls about MLflow 3's logged models, and what ties them to runs.
 import { loggingQueue } from "../async-logging.js";
-import { type Page, pageOf } from "../entities.js";
+import { messagesIn, type Page, pageOf } from "../entities.js";
 import { invalidParameter } from "../errors.js";
 import {
   type LoggedModel,
@@ -137,14 +137,14 @@ export class LoggedModelClient extends RunClient {
     checkText("filterString", filterString);
     checkText("pageToken", pageToken);
     checkMaxResults(maxResults, MAX_LOGGED_MODELS_PER_PAGE);
-    const { models = [], next_page_token } = await callStore(this.store, spec.searchLoggedModels, {
+    const { models, next_page_token } = await callStore(this.store, spec.searchLoggedModels, {
       experiment_ids: experimentIds,
       filter: filterString,
       max_results: maxResults,
       order_by: orderMessages(options.orderBy),
       page_token: pageToken,
     });
-    return pageOf(models.map(loggedModelFromMessage), next_page_token);
+    return pageOf(messagesIn(models, "models").map(loggedModelFromMessage), next_page_token);
   }
 
   /** Every model found, one after the other; asks for a page when it is needed. */
@@ -193,7 +193,8 @@ export class LoggedModelClient extends RunClient {
       return { model_id: modelId, step };
     });
     // What was logged before comes before.
-    await loggingQueue.drain(this.store, runId);
-    await callStore(this.store, spec.logOutputs, { run_id: runId, models: messages });
+    const { store } = this;
+    await loggingQueue.drain(store, runId);
+    await callStore(store, spec.logOutputs, { run_id: runId, models: messages });
   }
 }

@@ -2,6 +2,7 @@
 import {
   type ModelVersion,
   type ModelVersionStage,
+  messagesIn,
   modelVersionFromMessage,
   type Page,
   pageOf,
@@ -129,12 +130,15 @@ export class ModelVersionClient extends RegisteredModelClient {
       order_by = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"],
       ...rest
     } = registrySearchRequest(options);
-    const { model_versions = [], next_page_token } = await callStore(
+    const { model_versions, next_page_token } = await callStore(
       this.registry,
       spec.searchModelVersions,
       { ...rest, order_by },
     );
-    return pageOf(model_versions.map(modelVersionFromMessage), next_page_token);
+    return pageOf(
+      messagesIn(model_versions, "model_versions").map(modelVersionFromMessage),
+      next_page_token,
+    );
   }
 
   /** Every version found, one after the other; asks for a page when it is needed. */

@@ -1,6 +1,7 @@
 // Calls about registered models and their aliases.
 import {
   type ModelVersion,
+  messagesIn,
   modelVersionFromMessage,
   type Page,
   pageOf,
@@ -89,12 +90,15 @@ export class RegisteredModelClient extends LoggedModelClient {
     options: RegistrySearchOptions = {},
   ): Promise<Page<RegisteredModel>> {
     const request = registrySearchRequest(options);
-    const { registered_models = [], next_page_token } = await callStore(
+    const { registered_models, next_page_token } = await callStore(
       this.registry,
       spec.searchRegisteredModels,
       request,
     );
-    return pageOf(registered_models.map(registeredModelFromMessage), next_page_token);
+    return pageOf(
+      messagesIn(registered_models, "registered_models").map(registeredModelFromMessage),
+      next_page_token,
+    );
   }
 
   /** Every model found, one after the other; asks for a page when it is needed. */
@@ -120,11 +124,11 @@ export class RegisteredModelClient extends LoggedModelClient {
   /** The newest version of each stage, or of the stages given. */
   async getLatestVersions(name: string, stages?: readonly string[]): Promise<ModelVersion[]> {
     checkKnownModelName(name);
-    const { model_versions = [] } = await callStore(this.registry, spec.getLatestVersions, {
+    const { model_versions } = await callStore(this.registry, spec.getLatestVersions, {
       name,
       stages: stages?.map(canonicalStage),
     });
-    return model_versions.map(modelVersionFromMessage);
+    return messagesIn(model_versions, "model_versions").map(modelVersionFromMessage);
   }
 
   async setRegisteredModelTag(name: string, key: string, value: LoggableValue): Promise<void> {

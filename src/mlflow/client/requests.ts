@@ -1,6 +1,6 @@
 // Parts of requests that several rooms share: searches, texts, tags.
 import type { Page } from "../entities.js";
-import { invalidParameter } from "../errors.js";
+import { invalidParameter, MlflowError } from "../errors.js";
 import type { KeyValueMessage } from "../spec.js";
 import {
   checkMaxResults,
@@ -62,6 +62,22 @@ export function tagsWith(
   });
 }
 
+/**
+ * The token of the page that follows the one which was asked for with `asked`; undefined after the last. Throws
+ * MlflowError `INVALID_RESPONSE` for a server that would give the same page for ever.
+ */
+export function followingToken(
+  given: string | undefined,
+  asked: string | undefined,
+): string | undefined {
+  if (given === undefined || given === "") return undefined;
+  if (given !== asked) return given;
+  throw new MlflowError(
+    "INVALID_RESPONSE",
+    "MLflow's answer names itself as the page that follows it. Is the tracking URI that of an MLflow server?",
+  );
+}
+
 /** Every result of a search, page after page, beginning with the page that `options` name. */
 export async function* eachOf<T, Options extends { readonly pageToken?: string | undefined }>(
   options: Options,
@@ -71,6 +87,6 @@ export async function* eachOf<T, Options extends { readonly pageToken?: string |
   do {
     const page = await search({ ...options, pageToken });
     yield* page;
-    pageToken = page.nextPageToken;
+    pageToken = followingToken(page.nextPageToken, pageToken);
   } while (pageToken !== undefined);
 }

@@ -2,6 +2,7 @@
 import { loggingQueue } from "../async-logging.js";
 import {
   type Metric,
+  messagesIn,
   metricFromMessage,
   type Page,
   pageOf,
@@ -15,7 +16,7 @@ import {
 import { invalidParameter, MlflowError } from "../errors.js";
 import { type ArtifactRoot, tagMessages } from "../run-writes.js";
 import * as spec from "../spec.js";
-import { callStore } from "../stores.js";
+import { callStore, type Store } from "../stores.js";
 import {
   checkExperimentId,
   checkMaxResults,
@@ -30,7 +31,7 @@ import {
 } from "../validation.js";
 import { ExperimentClient } from "./experiments.js";
 import { remember } from "./memory.js";
-import { eachOf, type SearchOptions, searchRequest } from "./requests.js";
+import { eachOf, followingToken, type SearchOptions, searchRequest } from "./requests.js";
 
 export interface CreateRunOptions {
   /** The store invents one when left out. */
@@ -77,15 +78,20 @@ export class RunClient extends ExperimentClient {
 
   async getRun(runId: string): Promise<Run> {
     checkRunId(runId);
-    const { run } = await callStore(this.store, spec.getRun, { run_id: runId });
+    return this.#getRunFrom(this.store, runId);
+  }
+
+  async #getRunFrom(store: Store, runId: string): Promise<Run> {
+    const { run } = await callStore(store, spec.getRun, { run_id: runId });
     return this.#learn(runFromMessage(run));
   }
 
   /** Where a run's artifacts go, and its experiment; asks the store only about a run never seen. */
-  async artifactRoot(runId: string): Promise<ArtifactRoot> {
+  async artifactRoot(runId: string, store = this.store): Promise<ArtifactRoot> {
+    checkRunId(runId);
     const known = this.#runs.get(runId);
     if (known !== undefined) return known;
-    const { experimentId, artifactUri } = (await this.getRun(runId)).info;
+    const { experimentId, artifactUri } = (await this.#getRunFrom(store, runId)).info;
     return { experimentId, artifactUri };
   }
 
@@ -109,8 +115,9 @@ export class RunClient extends ExperimentClient {
     const { status, runName } = changes;
     if (status !== undefined) checkRunStatus(status);
     if (runName !== undefined) checkRunName(runName);
-    await loggingQueue.drain(this.store, runId);
-    const { run_info } = await callStore(this.store, spec.updateRun, {
+    const { store } = this;
+    await loggingQueue.drain(store, runId);
+    const { run_info } = await callStore(store, spec.updateRun, {
       run_id: runId,
       status,
       run_name: runName,
@@ -124,7 +131,7 @@ export class RunClient extends ExperimentClient {
    */
   async flushAsyncLogging(runId: string): Promise<void> {
     checkRunId(runId);
-    await loggingQueue.flush((id, storeUri) => id === runId && storeUri === this.store.uri);
+    await loggingQueue.flush((id, storeUri) => id === runId && storeUri === this.trackingUri);
   }
 
   /**
@@ -139,17 +146,19 @@ export class RunClient extends ExperimentClient {
     checkRunId(runId);
     checkTerminalStatus(status);
     checkTime("endTime", endTime);
+    const { store } = this;
     const lost: unknown = await this.flushAsyncLogging(runId).catch((error: unknown) => error);
-    await callStore(this.store, spec.updateRun, { run_id: runId, status, end_time: endTime });
+    await callStore(store, spec.updateRun, { run_id: runId, status, end_time: endTime });
     if (lost !== undefined) throw lost;
   }
 
   /** Marks a run as deleted; no byte is freed. */
   async deleteRun(runId: string): Promise<void> {
     checkRunId(runId);
-    await loggingQueue.drain(this.store, runId);
+    const { store } = this;
+    await loggingQueue.drain(store, runId);
     this.#runs.delete(runId);
-    await callStore(this.store, spec.deleteRun, { run_id: runId });
+    await callStore(store, spec.deleteRun, { run_id: runId });
   }
 
   async restoreRun(runId: string): Promise<void> {
@@ -166,12 +175,12 @@ export class RunClient extends ExperimentClient {
     }
     experimentIds.forEach(checkExperimentId);
     const { request, viewType } = searchRequest(options);
-    const { runs = [], next_page_token } = await callStore(this.store, spec.searchRuns, {
+    const { runs, next_page_token } = await callStore(this.store, spec.searchRuns, {
       ...request,
       experiment_ids: experimentIds,
       run_view_type: viewType,
     });
-    return pageOf(runs.map(runFromMessage), next_page_token);
+    return pageOf(messagesIn(runs, "runs").map(runFromMessage), next_page_token);
   }
 
   /**
@@ -212,16 +221,17 @@ export class RunClient extends ExperimentClient {
     checkOptions("getMetricHistoryIterator", options, ["maxResults"]);
     const { maxResults } = options;
     if (maxResults !== undefined) checkMaxResults(maxResults);
+    const { store } = this;
     let pageToken: string | undefined;
     do {
-      const { metrics = [], next_page_token } = await callStore(this.store, spec.getMetricHistory, {
+      const { metrics, next_page_token } = await callStore(store, spec.getMetricHistory, {
         run_id: runId,
         metric_key: key,
         max_results: maxResults,
         page_token: pageToken,
       });
-      for (const message of metrics) yield metricFromMessage(message);
-      pageToken = next_page_token === "" ? undefined : next_page_token;
+      for (const message of messagesIn(metrics, "metrics")) yield metricFromMessage(message);
+      pageToken = followingToken(next_page_token, pageToken);
     } while (pageToken !== undefined);
   }
 }

@@ -141,9 +141,9 @@ export class Experiments {
       checkTagKey(key);
       experimentTagValue(key, value ?? "");
     }
-    const { experimentLock, queues } = this.#layout;
-    return queues.run(experimentLock, () =>
-      withLockFile(experimentLock, () => this.#createLocked(name, location, tags)),
+    const { experimentNames, queues } = this.#layout;
+    return queues.run(experimentNames, () =>
+      withLockFile(experimentNames, () => this.#createLocked(name, location, tags)),
     );
   }
 
@@ -227,9 +227,9 @@ export class Experiments {
   async rename(experimentId: string, name: string): Promise<void> {
     checkExperimentName(name);
     await this.get(experimentId);
-    const { experimentLock, queues } = this.#layout;
-    await queues.run(experimentLock, () =>
-      withLockFile(experimentLock, async () => {
+    const { experimentNames, queues } = this.#layout;
+    await queues.run(experimentNames, () =>
+      withLockFile(experimentNames, async () => {
         const { folder, meta } = await this.getToRename(experimentId);
         const other = await this.findByName(name);
         if (other !== undefined && other.experimentId !== experimentId) {

@@ -34,8 +34,9 @@ export class Layout {
   get models(): string {
     return join(this.root, MODELS);
   }
-  get experimentLock(): string {
-    return join(this.root, ".experiments.lock");
+  /** What is locked while a name of an experiment is given. */
+  get experimentNames(): string {
+    return join(this.root, ".experiments");
   }
   experiment(experimentId: string): string {
     return join(this.root, experimentId);

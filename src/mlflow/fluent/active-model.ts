@@ -7,12 +7,14 @@ import { checkLoggedModelName, checkModelId, checkOptions } from "../validation.
 import { currentClient } from "./frames.js";
 import { createExternalModel, searchLoggedModels } from "./models.js";
 
-/** Undefined until the program has said; then its model, or none. */
+/** Undefined until somebody has asked or the program has said; then its model, or none. */
 let choice: { readonly modelId: string | undefined } | undefined;
 
-/** Id of the active model: the one set, else `MLFLOW_ACTIVE_MODEL_ID`. */
+/** Id of the active model: the one set, else what `MLFLOW_ACTIVE_MODEL_ID` was at first, as in Python. */
 export function getActiveModelId(): string | undefined {
-  return choice === undefined ? environmentVariable("MLFLOW_ACTIVE_MODEL_ID") : choice.modelId;
+  // Every metric asks, and the environment is slow to answer on Node.
+  choice ??= { modelId: environmentVariable("MLFLOW_ACTIVE_MODEL_ID") };
+  return choice.modelId;
 }
 
 /** No model is active until the next `setActiveModel`, whatever the environment says. */

@@ -1,5 +1,5 @@
 // Runs of the store in force: found, read, deleted and restored.
-import type { SearchOptions } from "../client/requests.js";
+import { followingToken, type SearchOptions } from "../client/requests.js";
 import type { LoadTableOptions, MlflowClient } from "../client.js";
 import type { Metric, Run } from "../entities.js";
 import { invalidParameter, MlflowError } from "../errors.js";
@@ -50,7 +50,7 @@ export async function searchRuns(options: SearchRunsOptions = {}): Promise<Run[]
     const wanted = Math.min(SEARCH_PAGE, maxResults - found.length);
     const page = await client.searchRuns(ids, { ...search, maxResults: wanted, pageToken });
     found.push(...page);
-    pageToken = page.nextPageToken;
+    pageToken = followingToken(page.nextPageToken, pageToken);
   } while (pageToken !== undefined && found.length < maxResults);
   return found;
 }

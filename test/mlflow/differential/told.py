@@ -1,4 +1,4 @@
-"""What MLflow's own client reads, in the words of a workflow."""
+"""What MLflow's own client reads, in the words of TypeScript's."""
 
 import math
 

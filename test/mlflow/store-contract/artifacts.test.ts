@@ -52,6 +52,19 @@ contract(() => {
       expect(files.map(({ path }) => path)).toEqual(["a b.bin", "b.txt", "dir"]);
     });
 
+    it("may begin with dots, as in Python, while their folders may not", async () => {
+      const runId = await newRun();
+      const client = new mlflow.MlflowClient();
+      const names = ["...", "..x", ".hidden", "a/..x"];
+      for (const name of names) await client.logText(runId, name, name);
+      const found = (await client.listArtifacts(runId)).map(({ path }) => path);
+      expect(found).toEqual(["...", "..x", ".hidden", "a"]);
+      for (const artifactPath of names) {
+        expect(await mlflow.artifacts.loadText({ runId, artifactPath })).toBe(artifactPath);
+      }
+      expect(await codeOf(client.logText(runId, "x", "..x/a"))).toEqual(INVALID);
+    });
+
     it("that are not there, or no folder, hold nothing", async () => {
       const { root_uri, list } = await filled();
       expect(await list("none")).toEqual({ root_uri });
