@@ -51,8 +51,6 @@ const shared: Options = {
   clean: true,
   sourcemap: false,
   silent: true,
-  // The engine's module travels inside the bundle as text, so no runtime has to find a file.
-  loader: { ".wasm": "base64" },
   esbuildOptions(options) {
     // Its build for Node is CommonJS, which asks for modules in a way that no bundle can answer.
     options.alias = { yaml: resolve("node_modules/yaml/browser/index.js") };
@@ -63,7 +61,7 @@ const shared: Options = {
 const engineBeside: NonNullable<Options["esbuildPlugins"]>[number] = {
   name: "engine-beside",
   setup({ onResolve }) {
-    onResolve({ filter: /\/engine\.wasm$/ }, () => ({ path: "../engine.wasm", external: true }));
+    onResolve({ filter: /\/engine-text\.js$/ }, () => ({ path: "../engine.wasm", external: true }));
   },
 };
 

@@ -3,7 +3,6 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import LongestFirst from "./test/support/longest-first.js";
 import { noJournal } from "./test/support/no-journal.js";
-import { wasmAsBase64 } from "./test/support/wasm-plugin.js";
 
 // Suites must not inherit the developer's own tracking, telemetry or proxy settings; empty means unset.
 const foreign = Object.keys(process.env).filter((name) =>
@@ -25,7 +24,6 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       {
-        plugins: [wasmAsBase64()],
         test: {
           ...shared,
           name: "suites",

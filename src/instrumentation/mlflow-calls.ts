@@ -12,6 +12,7 @@ import {
 } from "../governance/operation.js";
 import { knownExperimentName } from "../mlflow/experiment-names.js";
 import type { Proceed, StoreCall } from "../mlflow/interceptor.js";
+import { withoutCredentials } from "../mlflow/redaction.js";
 import { getModelVersion, getRun, logBatch, uploadArtifact } from "../mlflow/spec.js";
 import { placeOfArtifact } from "./wire/routes.js";
 
@@ -220,12 +221,14 @@ export function readStartedRun(run: unknown): StartedRun | undefined {
   if (runId === undefined) return undefined;
   const tags = tagsOf(message(message(run).data).tags);
   const tag = (key: string) => tags.find((entry) => entry.key === key)?.value;
+  const artifactUri = text(info.artifact_uri);
   return {
     runId,
     runName: text(info.run_name) ?? tag(RUN_NAME_TAG),
     parentRunId: text(tag(PARENT_RUN_TAG)),
     experimentId: text(info.experiment_id),
-    artifactUri: text(info.artifact_uri),
+    // Telemetry shows it, and a store's address may hold a password.
+    artifactUri: artifactUri && withoutCredentials(artifactUri),
     tags,
   };
 }

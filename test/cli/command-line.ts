@@ -41,7 +41,6 @@ async function bundle(file: string): Promise<void> {
     platform: "node",
     format: "esm",
     target: "es2022",
-    loader: { ".wasm": "base64" },
     // Asked for when they are first used, and not there beside this file.
     external: ["@aws-sdk/*", "@azure/*", "@google-cloud/*"],
     banner: { js: bannerOfPackage() },

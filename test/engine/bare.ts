@@ -1,8 +1,8 @@
 // The compiled module without its binding: raw exports, and the memory they work on.
-import base64 from "../../build/engine.wasm";
-import type { EngineExports } from "../../src/engine/module.js";
+import packaged from "../../build/engine-text.js";
+import { type EngineExports, moduleBytes } from "../../src/engine/module.js";
 
-export const bytes = Uint8Array.from(atob(base64 as string), (char) => char.charCodeAt(0));
+export const bytes = moduleBytes(packaged as string);
 export const module = new WebAssembly.Module(bytes);
 
 // Byte offsets in the header, as in assembly/layout.ts.

@@ -1,4 +1,5 @@
 // The module itself: no imports, any WebAssembly runtime, and the ABI that the binding speaks.
+import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { createEngine, loadEngine } from "../../src/engine/index.js";
 import type { EngineExports } from "../../src/engine/module.js";
@@ -13,6 +14,10 @@ describe("the module", () => {
   it("holds no debug names and is at most 45 KiB", () => {
     expect(WebAssembly.Module.customSections(module, "name")).toEqual([]);
     expect(bytes.byteLength).toBeLessThanOrEqual(45 * 1024);
+  });
+
+  it("travels as text that is the same module, byte by byte", async () => {
+    expect(Buffer.from(bytes).equals(await readFile("build/engine.wasm"))).toBe(true);
   });
 
   it("counts in a bare instance", async () => {

@@ -31,7 +31,6 @@ export async function buildProgram(name: string, folder: string): Promise<string
       "@opentelemetry/resources",
     ],
     alias: { yaml: join(ROOT, "node_modules/yaml/browser/index.js") },
-    loader: { ".wasm": "base64" },
     logLevel: "error",
   });
   return outfile;

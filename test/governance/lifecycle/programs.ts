@@ -27,7 +27,6 @@ export async function buildProgram(file: string, folder: string): Promise<string
     mainFields: ["module", "main"],
     external: ["undici", "@aws-sdk/*", "@azure/*", "@google-cloud/*", "@tensorflow/*"],
     alias: { yaml: join(ROOT, "node_modules/yaml/browser/index.js") },
-    loader: { ".wasm": "base64" },
     logLevel: "error",
   });
   return outfile;

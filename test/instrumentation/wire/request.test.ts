@@ -340,6 +340,13 @@ describe("an answer", () => {
     }
   });
 
+  it("tells where a run's files lie without what lets one in", () => {
+    const place = "ftp://user:password@host/0/r/artifacts";
+    expect(answer(200, run.replace("}}", `,"artifact_uri":"${place}"}}`))).toMatchObject({
+      outcome: { startedRun: { artifactUri: "ftp://host/0/r/artifacts" } },
+    });
+  });
+
   it("without what was to be created is none of MLflow's", () => {
     for (const body of ["{}", "<html>", ""]) {
       expect(answer(200, body)).toMatchObject({
