@@ -1,13 +1,14 @@
 // HTTPS on both sides of the gateway: before it with its own certificate, behind it with one that has to be believed.
 import { execFile } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpServer, type IncomingMessage } from "node:http";
+import { createServer as createHttpsServer, request as send } from "node:https";
 import { type AddressInfo, connect as connectPlain, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { connect, createServer as createTlsServer, type PeerCertificate } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -18,6 +19,7 @@ import { temporaryFolder, uniqueName } from "../adapter/workplace.js";
 import { useCommandLine } from "../cli/command-line.js";
 import { neutralEnvironment } from "../support/python.js";
 import { requiresMlflow } from "../support/requires-mlflow.js";
+import { answerDigest, digestOf } from "./digests.js";
 import { useGatewayProcess } from "./gateway-process.js";
 import { logMetric, rawServer } from "./raw.js";
 
@@ -94,6 +96,27 @@ async function shown(url: string): Promise<PeerCertificate> {
   socket.destroy();
   return peer;
 }
+
+it("passes the bytes of a large file on as they were, in HTTPS on both sides", async () => {
+  const server = createHttpsServer({ cert: back.cert, key: back.key }, (request, response) => {
+    void answerDigest(request, response);
+  });
+  const settings = {
+    GENOPS_GATEWAY_UPSTREAM: `https://127.0.0.1:${await portOf(server)}`,
+    GENOPS_GATEWAY_TLS: JSON.stringify({ certFile: front.certFile, keyFile: front.keyFile }),
+    NODE_EXTRA_CA_CERTS: back.certFile,
+    GENOPS_JOURNAL: "off",
+  };
+  const gateway = await running([], settings, await temporaryFolder());
+  const file = randomBytes(16 * 2 ** 20);
+  const outgoing = send(
+    `${gateway.uri}/api/2.0/mlflow-artifacts/artifacts/0/abc/artifacts/large.bin`,
+    { method: "PUT", ca: front.cert, headers: { "content-length": file.length } },
+  );
+  outgoing.end(file);
+  const [reply] = (await once(outgoing, "response")) as [IncomingMessage];
+  expect((await buffer(reply)).toString()).toBe(digestOf(file));
+});
 
 describe.skipIf(!requiresMlflow())("HTTPS on both sides", () => {
   it("takes the Python client through, which believes the gateway's certificate alone", async () => {
