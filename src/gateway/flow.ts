@@ -271,7 +271,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
     else if (transfer.step === "create" && result.transferKey !== undefined) {
       transfers.keep(result.transferKey, pending);
     } else if (transfer.step === "presign") {
-      transfers.watch(pending, transfer.path, asker);
-    } else transfers.settle(pending, transfer.path, asker);
+      transfers.watch(pending, transfer, asker);
+    } else transfers.settle(pending, transfer, asker);
   }
 }

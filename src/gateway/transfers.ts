@@ -1,6 +1,7 @@
 // Files that do not pass the gateway in one piece: uploads in parts, and to URLs that the server has signed. The
 // server is asked how large they have become.
 import type { Governor, Pending } from "../governance/governor.js";
+import type { Transfer } from "../instrumentation/wire/request.js";
 import type { Asker, Upstream } from "./upstream.js";
 
 /** Uploads in parts that are kept at once; the oldest is then taken for abandoned. */
@@ -16,10 +17,21 @@ interface Listed {
 
 interface Watched {
   readonly pending: Pending;
-  readonly path: string | undefined;
+  readonly transfer: Transfer;
   readonly asker: Asker;
   looks: number;
   timer: NodeJS.Timeout | undefined;
+}
+
+/** Asks what is in a folder: of the server's whole root, of a logged model, or of a run. */
+function listOf(folder: string, runId: string | undefined, { path, modelId }: Transfer): string {
+  const inFolder = encodeURIComponent(folder);
+  if (path !== undefined) return `/api/2.0/mlflow-artifacts/artifacts?path=${inFolder}`;
+  if (modelId === undefined) {
+    return `/api/2.0/mlflow/artifacts/list?run_id=${encodeURIComponent(runId ?? "")}&path=${inFolder}`;
+  }
+  const ofModel = `/api/2.0/mlflow/logged-models/${encodeURIComponent(modelId)}/artifacts/directories`;
+  return `${ofModel}?artifact_directory_path=${inFolder}`;
 }
 
 export class Transfers {
@@ -64,8 +76,8 @@ export class Transfers {
   }
 
   /** Books a file that is complete, as large as the server says. */
-  settle(pending: Pending, path: string | undefined, asker: Asker): void {
-    const settling = this.#sizeOf(pending, path, asker).then((size) => {
+  settle(pending: Pending, transfer: Transfer, asker: Asker): void {
+    const settling = this.#sizeOf(pending, transfer, asker).then((size) => {
       // Kept it is, though nobody says how much of it.
       if (size === undefined) {
         this.#governor.warnOnce(
@@ -89,8 +101,8 @@ export class Transfers {
   }
 
   /** Looks for a file that is sent past the server, until it is there or was given up. */
-  watch(pending: Pending, path: string | undefined, asker: Asker): void {
-    const watched: Watched = { pending, path, asker, looks: 0, timer: undefined };
+  watch(pending: Pending, transfer: Transfer, asker: Asker): void {
+    const watched: Watched = { pending, transfer, asker, looks: 0, timer: undefined };
     this.#watched.add(watched);
     this.#wait(watched);
   }
@@ -113,8 +125,8 @@ export class Transfers {
 
   async #look(watched: Watched): Promise<void> {
     clearTimeout(watched.timer);
-    const { pending, path, asker } = watched;
-    const size = await this.#sizeOf(pending, path, asker);
+    const { pending, transfer, asker } = watched;
+    const size = await this.#sizeOf(pending, transfer, asker);
     if (!this.#watched.has(watched)) return;
     if (size === undefined) {
       this.#wait(watched);
@@ -142,17 +154,13 @@ export class Transfers {
   /** Bytes of a file as the server lists it; undefined when it is not there. */
   async #sizeOf(
     { operation }: Pending,
-    path: string | undefined,
+    transfer: Transfer,
     asker: Asker,
   ): Promise<number | undefined> {
-    const whole = path ?? operation.upload?.artifactPath ?? "";
+    const whole = transfer.path ?? operation.upload?.artifactPath ?? "";
     const slash = whole.lastIndexOf("/");
-    const folder = encodeURIComponent(slash < 0 ? "" : whole.slice(0, slash));
     const name = whole.slice(slash + 1);
-    const target =
-      path === undefined
-        ? `/api/2.0/mlflow/artifacts/list?run_id=${encodeURIComponent(operation.runId ?? "")}&path=${folder}`
-        : `/api/2.0/mlflow-artifacts/artifacts?path=${folder}`;
+    const target = listOf(whole.slice(0, Math.max(0, slash)), operation.runId, transfer);
     try {
       const { status, body } = await this.#upstream.ask("GET", target, asker);
       const files = (body as { files?: unknown } | undefined)?.files;

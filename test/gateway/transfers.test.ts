@@ -231,6 +231,33 @@ onServerWithS3(({ cloud }, server) => {
     expect(stored(gateway)).toMatchObject({ files: 1, bytes: BigInt(bytes.length) });
   });
 
+  it("is a logged model's at a signed URL that was asked for by the model alone", async () => {
+    const { gateway, experiment, run } = await ofTeams(cloud?.().freshUri());
+    await using _ = gateway;
+    const made = await send(gateway, "alpha", "mlflow/logged-models", {
+      experiment_id: experiment,
+      name: "scorer",
+      source_run_id: run,
+    });
+    const { info } = made.body.model as { info: { model_id: string } };
+    const asked = { model_id: info.model_id, path: "weights/large.bin" };
+    const ask = (team: "alpha" | "beta") =>
+      send(gateway, team, "mlflow/artifacts/presigned-upload-url", asked);
+    expect((await ask("beta")).status).toBe(403);
+    const signed = await ask("alpha");
+    expect(signed.status).toBe(200);
+    const { presigned_url: url, headers = {} } = signed.body as {
+      presigned_url: string;
+      headers?: Record<string, string>;
+    };
+    expect((await fetch(url, { method: "PUT", headers, body: bytes })).status).toBe(200);
+    const end = { run_id: run, status: "FINISHED", end_time: 1 };
+    expect((await send(gateway, "alpha", "mlflow/runs/update", end)).status).toBe(200);
+    await vi.waitFor(() => {
+      expect(stored(gateway)).toEqual({ open: 0, files: 1, bytes: BigInt(bytes.length) });
+    });
+  });
+
   it("is one file for Python's client, whose parts pass the gateway by", async () => {
     const { gateway, experiment } = await ofTeams();
     await using _ = gateway;

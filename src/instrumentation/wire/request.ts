@@ -53,6 +53,8 @@ export interface Transfer {
   readonly key: string | undefined;
   /** On the server, below its artifact root; undefined where only the run or model is known. */
   readonly path: string | undefined;
+  /** The logged model whose file it is, where that is known by the model alone. */
+  readonly modelId?: string | undefined;
 }
 
 export type WireReading =
@@ -260,7 +262,9 @@ function readFile(
   if (step === undefined) return { kind: "operation", operation: named, call: ofFile };
   const uploadId = textIn(call.body, "upload_id");
   const key = uploadId === undefined ? undefined : transferKey(uploadId, path ?? artifactPath);
-  return { kind: "operation", operation: named, call: ofFile, transfer: { step, key, path } };
+  const modelId = path === undefined ? to.modelId : undefined;
+  const transfer = { step, key, path, modelId };
+  return { kind: "operation", operation: named, call: ofFile, transfer };
 }
 
 /** The run that a file belongs to, or all the files of its folder. */
