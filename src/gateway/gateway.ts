@@ -400,7 +400,7 @@ class ListeningGateway implements Gateway {
     clearInterval(idle);
     clearTimeout(late);
     await room.transfers.close();
-    room.governor.settleJournal();
+    room.governor.closeJournal();
     room.upstream.close();
     await accessLog?.close();
   }

@@ -158,6 +158,14 @@ export class Governor {
     this.#journal?.settle();
   }
 
+  /**
+   * The same as the last word of this ledger: who comes after it, in this process or another, has it as spent. A call
+   * that is governed all the same goes to a file of its own.
+   */
+  closeJournal(): void {
+    this.#journal?.close();
+  }
+
   // ── what is known ──────────────────────────────────────────────────────────────────────────────
 
   /** The open span of a run, for work that belongs below it. */

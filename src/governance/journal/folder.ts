@@ -105,6 +105,12 @@ function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** Files that a reader leaves out: its own, and those whose names begin so and that are not over. */
+export interface Except {
+  readonly name?: string | undefined;
+  readonly openPrefix?: string;
+}
+
 export class LedgerFolder {
   readonly path: string;
   readonly #system: JournalSystem;
@@ -139,10 +145,10 @@ export class LedgerFolder {
   }
 
   /**
-   * Reads the folder; files whose names begin with `except` are left out. To be called with the lock held, or
+   * Reads the folder; what `except` speaks of is left out. To be called with the lock held, or
    * what is read while files are folded may be missing something.
    */
-  read(nowMs: number, except = ""): FolderContent {
+  read(nowMs: number, except: Except = {}): FolderContent {
     const bytes = this.#system.read(this.#foldedPath);
     const parsed = parseJournal(bytes ?? new Uint8Array());
     const record = parsed.records.find(({ kind }) => kind === "folded");
@@ -152,10 +158,12 @@ export class LedgerFolder {
     for (const entry of this.#system.list(this.path)) {
       if (!entry.endsWith(EXTENSION) || entry === FOLDED) continue;
       const name = entry.slice(0, -EXTENSION.length);
-      if (files.includes(name) || (except !== "" && name.startsWith(except))) continue;
+      if (files.includes(name) || name === except.name) continue;
       const journal = parseJournal(this.#system.read(join(this.path, entry)) ?? new Uint8Array());
       isNewer ||= journal.isNewer;
-      owners.push(this.#ownerFile(name, journal, nowMs));
+      const file = this.#ownerFile(name, journal, nowMs);
+      const isOpenBeside = except.openPrefix !== undefined && name.startsWith(except.openPrefix);
+      if (file.isOver || !isOpenBeside) owners.push(file);
     }
     const damaged = parsed.damaged + (parsed.tornBytes > 0 ? 1 : 0);
     const resets = (record?.kind === "folded" ? record.resets : undefined) ?? [];

@@ -143,7 +143,11 @@ export class Journal implements LedgerJournal {
 
   /** @throws when the folder is not ours to use. */
   #read(): FolderContent {
-    const content = this.#folder.read(this.#engine.latestMs, `${this.#parts.system.processName}-`);
+    const content = this.#folder.read(this.#engine.latestMs, {
+      name: this.#file.name,
+      // Side by side in one process, ledgers leave each other alone; what one has ended is anybody's to count.
+      openPrefix: `${this.#parts.system.processName}-`,
+    });
     if (content.isNewer) throw new Error("a later version of genops writes there");
     this.#readMs = this.#parts.system.monotonicMs();
     return content;

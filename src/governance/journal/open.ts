@@ -65,6 +65,8 @@ export interface LedgerJournal {
   status(): JournalStatus;
   /** Gives back what was taken ahead; the next operation takes again. Never throws. */
   settle(): void;
+  /** The same, as the last word; the next operation begins another file. Never throws. */
+  close(): void;
 }
 
 export interface JournalSetup {
