@@ -23,6 +23,8 @@ import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
 import { type Asker, collect, WORKSPACE_HEADER } from "./upstream.js";
 
 const NO_WORKSPACES: readonly string[] = [];
+/** Operations that make a run, which is told its payer in signed tags. */
+const RUN_STARTS: readonly string[] = ["create_run", "create_promptlab_run"];
 
 export class Exchange {
   readonly #record: ExchangeRecord;
@@ -200,7 +202,7 @@ export class Exchange {
     let attributes = this.#caller.attributes;
     let sent = body;
     let claimsRun = false;
-    if (reading.operation.name === "create_run") {
+    if (RUN_STARTS.includes(reading.operation.name)) {
       attributes = payerOfNewRun(tagsOf(call.body.tags), this.#caller);
       const experimentId =
         typeof call.body.experiment_id === "string" ? call.body.experiment_id : "0";
@@ -257,7 +259,7 @@ export class Exchange {
   #forged({ name }: Operation, { body }: WireCall): string | undefined {
     const single = name === "set_tag" || name === "delete_tag";
     const tags = single ? tagsOf([{ value: "", ...body }]) : tagsOf(body.tags);
-    const runTags = ["create_run", "create_promptlab_run", "log_batch", "set_tag", "delete_tag"];
+    const runTags = [...RUN_STARTS, "log_batch", "set_tag", "delete_tag"];
     return runTags.includes(name) ? forgedTag(tags, this.#caller) : undefined;
   }
 

@@ -275,6 +275,10 @@ describe("bytes", () => {
     const sent = server.requests.at(-1)?.body.toString() ?? "";
     expect(sent).toMatch(/^\{"experiment_id":"7" , "tags": \[ \{"key":"a","value":"\]"\}.*\]\}$/);
     expect(JSON.parse(sent).tags).toContainEqual({ key: "genops.team", value: "t" });
+    await exchange(gateway.url, post("runs/create-promptlab-run", '{"experiment_id":"7"}'), whole);
+    const ofPage = JSON.parse(server.requests.at(-1)?.body.toString() ?? "");
+    expect(ofPage).toMatchObject({ experiment_id: "7" });
+    expect(ofPage.tags).toContainEqual({ key: "genops.team", value: "t" });
   });
 
   it("are never more in memory than a few, however slow either side is", async () => {
