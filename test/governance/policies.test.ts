@@ -439,6 +439,12 @@ describe("a policy file", () => {
     ["budgets:\n  - name: b\n    limit: 1\n", /:2:5: budgets\[0\]\.period: undefined/],
     ["polices: {}\n", /:1:1: policy file: unknown option "polices"; did you mean "policies"/],
     ["- 1\n", /:1:1: give policies, budgets/],
+    ["", /:1:1: there is nothing in it; give policies, budgets, .* or leave policyFile out/],
+    ["# policies:\n#   readOnly: true\n", /there is nothing in it/],
+    [
+      "budgets:\n  - name: b\n    limit: 0.12345678901234567890\n    period: day\n",
+      /:3:12: 0\.12345678901234567890 has more digits than a number keeps; write it as a text: "0\.12345678901234567890"/,
+    ],
     [
       "budgets:\n  - limit: 1e30\n    period: day\n    name: b\n",
       /:2:12: .* more than a ledger can/,

@@ -1,6 +1,6 @@
 // Reads a policy file, YAML or JSON, and finds the line and column of what is wrong in it.
 import { readFileSync } from "node:fs";
-import { type Document, isMap, isNode, LineCounter, parseDocument, visit } from "yaml";
+import { type Document, isMap, isNode, LineCounter, parseDocument, type Scalar, visit } from "yaml";
 import { ConfigurationError } from "../errors.js";
 import { isRecord, rejectUnknown } from "../option-names.js";
 import type { PolicyFile } from "./policy-file.js";
@@ -40,6 +40,29 @@ function offsetOfWay(document: Document, whole: readonly (string | number)[]): n
   return 0;
 }
 
+/** The digits of a number that tell its value, however it is written. */
+function digitsOf(written: string): string {
+  return written
+    .replace(/e.*$/i, "")
+    .replace(/\D/g, "")
+    .replace(/^0+|0+$/g, "");
+}
+
+/** A number of which reading keeps less than is written: an amount that nobody has meant. */
+function roundedNumber(document: Document): Scalar | undefined {
+  let found: Scalar | undefined;
+  visit(document, {
+    Scalar(_, scalar) {
+      const { value, source = "" } = scalar;
+      if (typeof value !== "number" || !/^[-+]?[\d.]+(e[-+]?\d+)?$/i.test(source)) return undefined;
+      if (digitsOf(source) === digitsOf(String(value))) return undefined;
+      found = scalar;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
 function problem(
   field: string,
   value: unknown,
@@ -61,7 +84,11 @@ export interface MappingFile extends PolicyFile {
  * @throws {ConfigurationError} when it cannot be read, or is neither YAML nor JSON.
  */
 export function readYamlPolicyFile(option: string, path: string): PolicyFile {
-  return readYamlMapping(option, path, "policy file", SECTIONS);
+  const file = readYamlMapping(option, path, "policy file", SECTIONS);
+  if (Object.keys(file.content).length > 0) return file;
+  // Whoever names a file means it to limit something.
+  const advice = `give ${SECTIONS.join(", ")}, or leave ${option} out`;
+  throw problem(option, path, `${option}: ${file.placeOf([])}: there is nothing in it; ${advice}`);
 }
 
 /**
@@ -91,6 +118,12 @@ export function readYamlMapping(
   const [wrong] = document.errors;
   if (wrong !== undefined) {
     throw problem(option, path, `${option}: ${at(wrong.pos[0])}: ${wrong.message}`);
+  }
+  const rounded = roundedNumber(document);
+  if (rounded !== undefined) {
+    const { source = "", range } = rounded;
+    const advice = `has more digits than a number keeps; write it as a text: "${source}"`;
+    throw problem(option, path, `${option}: ${at(range?.[0] ?? 0)}: ${source} ${advice}`);
   }
   let content: unknown = {};
   try {
