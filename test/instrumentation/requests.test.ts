@@ -4,8 +4,9 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
+import { generate } from "selfsigned";
 import { request as undiciRequest } from "undici";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as mlflow from "../../src/mlflow/node.js";
 import { type AdapterOptions, GenOpsMlflowAdapter } from "../../src/node.js";
 
@@ -322,6 +323,62 @@ describe("our own client", () => {
     expect(adapter.costAggregator.getSummary().exact.costByCustomer).toMatchObject({
       acme: "0.0003",
     });
+  });
+});
+
+describe("HTTPS", () => {
+  const byHttps: Way = (method, url, body) => {
+    const request = https.request(url, { method, headers: { "content-type": "application/json" } });
+    const answer = answerOf(request);
+    request.end(body);
+    return answer;
+  };
+  let secure: https.Server;
+  let secureUri: string;
+
+  beforeEach(async () => {
+    const attributes = [{ name: "commonName", value: "127.0.0.1" }];
+    const { cert, private: key } = generate(attributes, { keySize: 2048, algorithm: "sha256" });
+    secure = https.createServer({ cert, key }, (request, response) => {
+      const { method = "", url = "" } = request;
+      seen.push({ method, url, body: "" });
+      request.resume();
+      request.on("end", () => response.end(JSON.stringify(answerTo(url))));
+    });
+    secure.listen(0, "127.0.0.1");
+    await once(secure, "listening");
+    secureUri = `https://127.0.0.1:${(secure.address() as AddressInfo).port}`;
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+  });
+
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+    secure.closeAllConnections();
+    secure.close();
+    await once(secure, "close");
+  });
+
+  it.each<[string, Way]>([
+    ["fetch", byFetch],
+    ["undici", byUndici],
+    ["node:https", byHttps],
+  ])("is governed as HTTP is, by %s", async (_name, way) => {
+    const adapter = governed({
+      trackingUri: secureUri,
+      budgets: [{ name: "all", limit: "0.0002", period: "day", action: "block" }],
+    });
+    expect((await way("POST", `${secureUri}${MLFLOW}/runs/create`, create)).status).toBe(200);
+    const body = JSON.stringify({ run_id: RUN, key: "m", value: 1, timestamp: 1 });
+    const log = () => way("POST", `${secureUri}${MLFLOW}/runs/log-metric`, body);
+    expect((await log()).status).toBe(200);
+    const sent = seen.length;
+    const refused = await log();
+    expect(refused.status).toBe(403);
+    expect(refused.json).toMatchObject({ error_code: "PERMISSION_DENIED" });
+    expect(seen).toHaveLength(sent);
+    expect(adapter.costAggregator.getSummary().exact.costByTeam).toEqual({ "ml-team": "0.0002" });
   });
 });
 
