@@ -188,7 +188,7 @@ try {
       }
     }
   }
-  for (const [name, , least] of broken) console.log(`${name}: below ${least} of the bare proxy`);
+  for (const [name, , least] of broken) console.error(`${name}: below ${least} of the bare proxy`);
   if (values.check && broken.length > 0) process.exitCode = 1;
 } finally {
   agent.destroy();

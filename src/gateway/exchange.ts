@@ -4,6 +4,7 @@ import type { GovernanceAttributes } from "../governance/attribution.js";
 import type { Decision } from "../governance/decision.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Operation } from "../governance/operation.js";
+import { hasCode } from "../governance/runs.js";
 import { tagsOf } from "../instrumentation/mlflow-calls.js";
 import { answerTo, answerToDoubt, type RefusalAnswer } from "../instrumentation/wire/refusal.js";
 import { wantsReply } from "../instrumentation/wire/reply.js";
@@ -18,13 +19,22 @@ import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
 import { Flow } from "./flow.js";
 import { requestHeaders } from "./headers.js";
-import { forgedTag, isForeign, payerOfNewRun, UntoldPayerError } from "./payers.js";
+import { forgedTag, isForeign, payerOfNewRun, type RunPayer, UntoldPayerError } from "./payers.js";
 import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
 import { type Asker, collect, WORKSPACE_HEADER } from "./upstream.js";
 
 const NO_WORKSPACES: readonly string[] = [];
-/** Operations that make a run, which is told its payer in signed tags. */
-const RUN_STARTS: readonly string[] = ["create_run", "create_promptlab_run"];
+/** Longer than any that MLflow keeps, and than the ledger does: see `nameBytes` of the engine. */
+const NAME_TOO_LONG =
+  "it names a run, an experiment or a model by more than 4096 bytes, which MLflow keeps of none; write the name that it has";
+/** Operations whose tags become a run's. */
+const RUN_TAGGING: readonly string[] = [
+  "create_run",
+  "create_promptlab_run",
+  "log_batch",
+  "set_tag",
+  "delete_tag",
+];
 
 export class Exchange {
   readonly #record: ExchangeRecord;
@@ -170,6 +180,11 @@ export class Exchange {
         entry?.counted === true || operation.name === "update_run",
       );
     } catch (error) {
+      if (hasCode(error, "INVALID_NAME")) {
+        this.#record.decision = "REFUSED";
+        this.#refuse(answerToDoubt(NAME_TOO_LONG));
+        return undefined;
+      }
       // A fault of ours stops nobody's training.
       governor.contain(error);
       return { reading, pending: undefined, body };
@@ -191,7 +206,7 @@ export class Exchange {
     if (transfer?.step === "complete" || transfer?.step === "abort") {
       const pending = transfers.kept(transfer.key ?? "");
       if (pending !== undefined) {
-        if (this.#room.tellsApart && isForeign(pending.attributes, this.#caller)) {
+        if (this.#isForeign(pending.attributes)) {
           this.#refuseForeign(reading.operation);
           return undefined;
         }
@@ -201,31 +216,33 @@ export class Exchange {
     }
     let attributes = this.#caller.attributes;
     let sent = body;
-    let claimsRun = false;
-    if (RUN_STARTS.includes(reading.operation.name)) {
-      attributes = payerOfNewRun(tagsOf(call.body.tags), this.#caller);
+    let { operation } = reading;
+    const isNewRun = operation.name === "create_run" || operation.name === "create_promptlab_run";
+    if (isNewRun) attributes = payerOfNewRun(tagsOf(call.body.tags), this.#caller);
+    // MLflow's page has a route of its own, which fails with tags; the run that it makes is told afterwards.
+    if (operation.name === "create_run") {
       const experimentId =
         typeof call.body.experiment_id === "string" ? call.body.experiment_id : "0";
       const tags = this.#room.payers.tagsOf(attributes, experimentId);
       if (tags.length > 0 && body !== undefined) sent = spliceTags(body, tags);
-    } else if (changes && reading.operation.runId !== undefined) {
-      const payer = await this.#payerOf(reading.operation.runId);
+    } else if (changes && operation.runId !== undefined) {
+      const payer = await this.#payerOf(operation.runId);
       if (payer === "untold") return undefined;
-      if (payer !== undefined) {
-        if (this.#room.tellsApart && isForeign(payer, this.#caller)) {
-          this.#refuseForeign(reading.operation);
-          return undefined;
-        }
-        attributes = payer;
-      } else {
-        // Whoever tries to write it, and may not, must not have it.
-        claimsRun = reading.operation.name !== "update_run";
-      }
+      if (payer === "nobody" || payer === "hidden") operation = this.#unowned(operation, payer);
+      else if (this.#isForeign(payer)) {
+        this.#refuseForeign(operation);
+        return undefined;
+      } else attributes = payer;
     }
     // To give up costs nothing, and frees what the store keeps.
     if (transfer?.step === "abort") return { reading, pending: undefined, body };
-    const informed = await this.#informed(reading.operation);
-    const operation = claimsRun ? { ...informed, claimsRun } : informed;
+    operation = this.#withoutOthers(await this.#informed(operation), changes);
+    // From here on nothing is waited for: what others have taken meanwhile is theirs.
+    const taken = operation.claimsRun && governor.runs.get(operation.runId ?? "");
+    if (taken && this.#isForeign(taken.attributes)) {
+      this.#refuseForeign(operation);
+      return undefined;
+    }
     const begun = governor.begin(operation, attributes);
     this.#record.attributes = attributes;
     if (begun instanceof Error) {
@@ -240,14 +257,41 @@ export class Exchange {
     return { reading: { ...reading, operation }, pending: begun, body: sent };
   }
 
+  #isForeign(payer: GovernanceAttributes): boolean {
+    return this.#room.tellsApart && isForeign(payer, this.#caller);
+  }
+
+  /** A write to a run that nobody is known to pay for. */
+  #unowned(operation: Operation, payer: "nobody" | "hidden"): Operation {
+    const { governor, tellsApart } = this.#room;
+    if (!tellsApart || operation.runId === undefined) return operation;
+    // Whom the server shows no run, to him it does not become his, wherever his files go.
+    if (payer === "hidden") return { ...operation, runId: undefined };
+    const { experimentId } = governor.runs.startedOf(operation.runId) ?? {};
+    // Whoever tries to write it, and may not, must not have it; but what holds runs must hold from the first call.
+    const claimsRun = operation.name !== "update_run" && !governor.limits.holdRuns;
+    return { ...operation, experimentId: operation.experimentId ?? experimentId, claimsRun };
+  }
+
+  /** Reading somebody else's run, and registering what it made, the caller pays. */
+  #withoutOthers(operation: Operation, changes: boolean): Operation {
+    const isOthers = (runId: string | undefined) => {
+      const known = runId === undefined ? undefined : this.#room.governor.runs.get(runId);
+      return known !== undefined && this.#isForeign(known.attributes);
+    };
+    const { runId, parentRunId } = operation;
+    const own = isOthers(parentRunId) ? { ...operation, parentRunId: undefined } : operation;
+    return !changes && isOthers(runId) ? { ...own, runId: undefined } : own;
+  }
+
   /** Who pays for a run; `untold` when it matters and the server does not say, which is the answer then. */
-  async #payerOf(runId: string): Promise<GovernanceAttributes | "untold" | undefined> {
+  async #payerOf(runId: string): Promise<RunPayer | "untold"> {
     try {
       return await this.#room.payers.payerOf(runId, this.#asker);
     } catch (error) {
       if (!(error instanceof UntoldPayerError)) throw error;
       // Where nobody is told apart, whoever writes may go on, as the server lets him.
-      if (!this.#room.tellsApart) return undefined;
+      if (!this.#room.tellsApart) return "nobody";
       this.#record.decision = "REFUSED";
       const message = `genops: ${error.message}`;
       this.#refuse({ status: 502, errorCode: "TEMPORARILY_UNAVAILABLE", message });
@@ -259,8 +303,7 @@ export class Exchange {
   #forged({ name }: Operation, { body }: WireCall): string | undefined {
     const single = name === "set_tag" || name === "delete_tag";
     const tags = single ? tagsOf([{ value: "", ...body }]) : tagsOf(body.tags);
-    const runTags = [...RUN_STARTS, "log_batch", "set_tag", "delete_tag"];
-    return runTags.includes(name) ? forgedTag(tags, this.#caller) : undefined;
+    return RUN_TAGGING.includes(name) ? forgedTag(tags, this.#caller) : undefined;
   }
 
   #refuseForeign(operation: Operation): void {

@@ -239,7 +239,7 @@ export class Flow implements Dispatcher.DispatchHandlers {
   }
 
   #settleBy(body: Uint8Array | undefined): void {
-    const { governor, transfers } = this.#room;
+    const { governor, transfers, payers } = this.#room;
     const { reading, pending } = this.#admitted ?? {};
     if (reading === undefined || pending === undefined) return;
     const { call, transfer } = reading;
@@ -253,7 +253,11 @@ export class Flow implements Dispatcher.DispatchHandlers {
     else if (status === 200) governor.succeed(pending, {});
     else governor.fail(pending, result.error);
     if (status === 200) this.#record.cost = governor.engine.lastCost();
-    transfers.endedRun(result.kind === "succeeded" ? result.outcome.endedRun?.runId : undefined);
+    const { startedRun, endedRun } = result.kind === "succeeded" ? result.outcome : {};
+    transfers.endedRun(endedRun?.runId);
+    if (startedRun !== undefined && pending.operation.name === "create_promptlab_run") {
+      void payers.mark(startedRun, pending.attributes, this.#asker);
+    }
   }
 
   #settleTransfer(

@@ -62,6 +62,9 @@ export class UntoldPayerError extends Error {
   }
 }
 
+/** Who pays for a run: `nobody` that is known, or somebody of whom the server tells this caller nothing. */
+export type RunPayer = GovernanceAttributes | "nobody" | "hidden";
+
 /** Statuses by which a server says that there is no such run, or none for this caller. */
 const NOTHING_TO_TELL: readonly number[] = [400, 401, 403, 404];
 
@@ -70,7 +73,7 @@ export class Payers {
   readonly #upstream: Upstream;
   readonly #signatures: PayerSignatures;
   /** Questions under way, so that a run is asked for once. */
-  readonly #asked = new Map<string, Promise<GovernanceAttributes | undefined>>();
+  readonly #asked = new Map<string, Promise<RunPayer>>();
 
   constructor(governor: Governor, upstream: Upstream, signatures: PayerSignatures) {
     this.#governor = governor;
@@ -84,14 +87,11 @@ export class Payers {
   }
 
   /**
-   * Who pays for a run that is written; undefined for nobody that is known, and then it is whoever writes it first.
+   * Who pays for a run that is written; with `nobody` it is whoever writes it first.
    * The server is asked in the name of the caller.
    * Rejects with an {@link UntoldPayerError} when it gives no answer that says so.
    */
-  payerOf(
-    runId: string,
-    asker: Asker,
-  ): GovernanceAttributes | undefined | Promise<GovernanceAttributes | undefined> {
+  payerOf(runId: string, asker: Asker): RunPayer | Promise<RunPayer> {
     const known = this.#governor.runs.get(runId);
     if (known !== undefined) return known.attributes;
     const under = JSON.stringify([runId, asker]);
@@ -102,17 +102,31 @@ export class Payers {
     return asking;
   }
 
-  async #ask(runId: string, asker: Asker): Promise<GovernanceAttributes | undefined> {
+  async #ask(runId: string, asker: Asker): Promise<RunPayer> {
     const { status, body } = await this.#get(runId, asker).catch((error: Error) => {
       throw new UntoldPayerError(runId, error.message);
     });
-    if (NOTHING_TO_TELL.includes(status)) return undefined;
+    if (NOTHING_TO_TELL.includes(status)) return "hidden";
     const run = status === 200 ? runIn(body) : undefined;
     if (run === undefined) {
       throw new UntoldPayerError(runId, `it answered with status ${status}`);
     }
     this.#governor.learnRun(run);
-    return this.#signatures.payerOf(run.tags ?? [], run.experimentId ?? "");
+    return this.#signatures.payerOf(run.tags ?? [], run.experimentId ?? "") ?? "nobody";
+  }
+
+  /** Tells the server who pays for a run that was made without its tags; past all that governs. Never rejects. */
+  async mark({ runId, experimentId = "" }: StartedRun, payer: GovernanceAttributes, asker: Asker) {
+    const tags = this.tagsOf(payer, experimentId);
+    if (tags.length === 0) return;
+    const told = { run_id: runId, tags };
+    try {
+      const path = "/api/2.0/mlflow/runs/log-batch";
+      const { status } = await this.#upstream.ask("POST", path, asker, told);
+      if (status !== 200) throw new Error(`the tags of run ${runId} were answered with ${status}`);
+    } catch (error) {
+      this.#governor.contain(error);
+    }
   }
 
   /** What the server knows of a run; undefined when it does not tell. */

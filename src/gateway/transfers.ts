@@ -50,7 +50,10 @@ export class Transfers {
   keep(key: string, pending: Pending): void {
     if (this.#kept.size >= KEPT_MAX) {
       const [oldest] = this.#kept;
-      if (oldest !== undefined) this.#cancel(oldest[1], oldest[0]);
+      if (oldest !== undefined) {
+        this.#kept.delete(oldest[0]);
+        this.#giveUp(oldest[1]);
+      }
     }
     this.#kept.set(key, pending);
   }
@@ -66,8 +69,8 @@ export class Transfers {
     return pending;
   }
 
-  #cancel(pending: Pending, key: string): void {
-    this.#kept.delete(key);
+  /** Nobody will say any more what became of it. */
+  #giveUp(pending: Pending): void {
     try {
       this.#governor.cancel(pending);
     } catch (error) {
@@ -112,11 +115,7 @@ export class Transfers {
     watched.looks++;
     if (delay === undefined) {
       this.#watched.delete(watched);
-      try {
-        this.#governor.cancel(watched.pending);
-      } catch (error) {
-        this.#governor.contain(error);
-      }
+      this.#giveUp(watched.pending);
       return;
     }
     watched.timer = setTimeout(() => void this.#look(watched), delay);
@@ -147,7 +146,13 @@ export class Transfers {
   /** What was begun is booked as far as the server tells, and the rest given up. */
   async close(): Promise<void> {
     await Promise.all([...this.#watched].map((watched) => this.#look(watched)));
-    for (const { timer } of this.#watched) clearTimeout(timer);
+    for (const { timer, pending } of this.#watched) {
+      clearTimeout(timer);
+      this.#giveUp(pending);
+    }
+    this.#watched.clear();
+    for (const pending of this.#kept.values()) this.#giveUp(pending);
+    this.#kept.clear();
     await Promise.all(this.#underWay);
   }
 

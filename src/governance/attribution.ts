@@ -24,6 +24,11 @@ export const ATTRIBUTE_NAMES: Readonly<Record<keyof GovernanceAttributes, string
 
 export const ATTRIBUTES = Object.keys(ATTRIBUTE_NAMES) as (keyof GovernanceAttributes)[];
 
+/** Are two the same in all by which the ledger keeps payers? A feature is not among it. */
+export function isSamePayer(one: GovernanceAttributes, other: GovernanceAttributes): boolean {
+  return ATTRIBUTES.every((name) => name === "feature" || one[name] === other[name]);
+}
+
 /** Longest attribute value, in characters: MLflow keeps at most 5,000 in a tag, the engine 4,096 bytes. */
 const VALUE_LENGTH_MAX = 250;
 

@@ -142,14 +142,15 @@ export class Decisions {
 
   #request({ operation, operationId, attributes, run }: DecidedCall): PolicyRequest {
     const { name, runId, modelName, modelVersion, modelStage, upload, details } = operation;
-    const experimentId = run?.started.experimentId ?? operation.experimentId;
+    const started = run?.started ?? (runId === undefined ? undefined : this.#runs.startedOf(runId));
+    const experimentId = started?.experimentId ?? operation.experimentId;
     const tags = runId === undefined ? undefined : this.#runs.tagsOf(runId);
     return {
       operation: name,
       operationClass: this.#engine.operations[operationId]?.class ?? "other",
       attributes,
       runId,
-      runName: run?.started.runName ?? (name === "create_run" ? details?.newName : undefined),
+      runName: started?.runName ?? (name === "create_run" ? details?.newName : undefined),
       experimentId,
       experimentName: experimentId && this.#runs.experimentName(experimentId),
       modelName,

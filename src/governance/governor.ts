@@ -5,7 +5,7 @@ import { storageBackend, storageMeter } from "../costs/storage-backend.js";
 import { type Engine, FLAGS, type Refusal, type RunStatus } from "../engine/index.js";
 import { wallTime, wallTimeAt } from "../runtime/clock.js";
 import type { AuditedCall } from "../telemetry/audit/trail.js";
-import type { GovernanceAttributes } from "./attribution.js";
+import { type GovernanceAttributes, isSamePayer } from "./attribution.js";
 import type { Configuration } from "./configuration.js";
 import { type Decision, type GovernanceAlert, isRefusal } from "./decision.js";
 import { ALL_ALLOWED, Decisions } from "./decisions.js";
@@ -517,7 +517,9 @@ export class Governor {
     }
     if (pending.operation.claimsRun === true) {
       const run = this.runs.runOf(pending.operation.runId, pending.attributes, true);
-      if (run) this.#move(pending, run.node);
+      // Somebody else may have been first: what this call has cost stays its own caller's.
+      if (run === undefined || !isSamePayer(run.attributes, pending.attributes)) return undefined;
+      this.#move(pending, run.node);
       return run;
     }
     return pending.run;

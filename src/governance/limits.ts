@@ -109,6 +109,8 @@ export class Limits {
   readonly isEmpty: boolean;
   /** Does any of them refuse calls? */
   readonly mayBlock: boolean;
+  /** Does any that refuses calls count single runs? */
+  readonly holdRuns: boolean;
 
   readonly #engine: Engine;
   readonly #notices: Notices;
@@ -144,6 +146,11 @@ export class Limits {
       this.#add(option, () => engine.addRateLimit({ name, operations, per, action, scope }));
     }
     this.isEmpty = this.#limits.size === 0;
+    this.holdRuns =
+      budgets.some(
+        ({ action, period, scope }) =>
+          action === "block" && (period === "run" || scope?.runId !== undefined),
+      ) || rateLimits.some(({ action, scope }) => action !== "warn" && scope?.runId !== undefined);
     this.mayBlock =
       budgets.some(({ action }) => action === "block") ||
       rateLimits.some(({ action }) => action !== "warn");

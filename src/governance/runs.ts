@@ -96,6 +96,11 @@ export class RunBook implements SummaryNames {
     return this.#runs.get(runId);
   }
 
+  /** A run as the server told of it, here or as it was asked; undefined when nobody did. */
+  startedOf(runId: string): StartedRun | undefined {
+    return this.#runs.get(runId)?.started ?? this.#learned.get(runId);
+  }
+
   /** All tags of a run; undefined when they are not known, or no policy asks for them. */
   tagsOf(runId: string): ReadonlyMap<string, string> | undefined {
     const run = this.#runs.get(runId);

@@ -1,13 +1,6 @@
 // One request of asynchronous logging: filled while it waits, sent, and what became of it.
 import { currentRuntime } from "../runtime/capabilities.js";
-import {
-  BATCH_KINDS,
-  Batch,
-  type BatchContent,
-  type BatchKind,
-  batchRequest,
-  NO_CONTENT,
-} from "./batches.js";
+import { BATCH_KINDS, Batch, type BatchContent, batchRequest, NO_CONTENT } from "./batches.js";
 import { MlflowError } from "./errors.js";
 import * as spec from "./spec.js";
 import { callStore, type Store } from "./stores.js";
@@ -24,8 +17,8 @@ export interface Loss {
 export class Outgoing {
   readonly batch = new Batch();
   loss: Loss | undefined;
-  /** What is lost of it and nobody was told of, by kind; empty while it waits. */
-  readonly #untold = new Map<object, BatchKind>();
+  /** What is lost of it and nobody was told of; empty while it waits. */
+  readonly #untold = new Set<object>();
   #counted: UntoldLoss | undefined;
   readonly settled: Promise<void>;
   settle: () => void = () => {};
@@ -50,7 +43,7 @@ export class Outgoing {
   /** Adds what is lost of it to what a run has lost. */
   count(loss: UntoldLoss): void {
     const lost = this.lostOf(this.batch);
-    for (const kind of BATCH_KINDS) for (const entry of lost[kind]) this.#untold.set(entry, kind);
+    for (const kind of BATCH_KINDS) for (const entry of lost[kind]) this.#untold.add(entry);
     loss.add(lost, this.loss?.cause);
     this.#counted = loss;
   }

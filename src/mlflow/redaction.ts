@@ -31,5 +31,5 @@ export function withoutCredentials(uri: string): string {
 
 /** A text that may be shown: every URI in it is one that may. */
 export function withoutSecrets(text: string): string {
-  return text.includes("://") ? withoutKeys(text.replace(USER_IN_TEXT, withoutUser)) : text;
+  return withoutKeys(text.includes("://") ? text.replace(USER_IN_TEXT, withoutUser) : text);
 }

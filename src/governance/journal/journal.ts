@@ -406,7 +406,12 @@ export class Journal implements LedgerJournal {
       );
       this.#file.append({ kind, time: Date.now(), amounts });
       this.#raise({ amounts, raised, refused: undefined });
-      this.#file.close();
+      if (kind === "settled") this.#file.close();
+      else {
+        // It is over, and others may fold it: what comes after has a file of its own.
+        this.#file.leave();
+        for (const accumulator of this.#accumulators) accumulator.beginAnew();
+      }
     } catch (error) {
       this.#failure.note(error);
     }

@@ -309,7 +309,7 @@ export function readRequest(
   if ("doubt" in read && !isRead) return refused(read.doubt);
   const { path: parameter, ...ids } = parameters;
   let message: WireMessage = { ...("doubt" in read ? {} : read.message), ...ids };
-  if (entry.name === "create_run") {
+  if (entry.startsRun) {
     const doubt = doubtOfNewRun(message);
     if (doubt !== undefined) return refused(doubt);
   }

@@ -51,6 +51,26 @@ it("never writes a slice when it was held up so long that another took the folde
   expect(first.status.state).toBe("active");
 });
 
+it("begins another file after its last word, and every call is counted once by who comes later", () => {
+  const disk = new MemoryDisk();
+  const budgets = [blocks];
+  const first = new LedgerProgram(disk, { budgets });
+  first.spend();
+  first.spend();
+  first.journal.close();
+  first.spend();
+  const second = new LedgerProgram(disk, { budgets });
+  // Folds what is over, and the first one goes on.
+  second.spend();
+  first.spend();
+  first.journal.settle();
+  second.journal.settle();
+  const third = new LedgerProgram(disk, { budgets });
+  expect(third.status).toMatchObject({ known: "0.0005", uncertain: "0" });
+  expect(third.spentOf("b")).toBe(5n * PRICE);
+  expect([...first.warnings, ...second.warnings, ...third.warnings]).toEqual([]);
+});
+
 it("goes on where the engine has no room to hold what others have taken ahead", () => {
   const disk = new MemoryDisk();
   const other = new LedgerProgram(disk, { slice: 50n * PRICE });
