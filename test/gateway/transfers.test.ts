@@ -227,8 +227,10 @@ onServerWithS3(({ cloud }, server) => {
     await vi.waitFor(() => {
       expect(stored(gateway)).toMatchObject({ files: 1, bytes: BigInt(bytes.length) });
     });
+    expect(stored(gateway).open).toBe(1);
+    // What has not come by the end is given up, and nothing is held for it.
     await gateway.close();
-    expect(stored(gateway)).toMatchObject({ files: 1, bytes: BigInt(bytes.length) });
+    expect(stored(gateway)).toEqual({ open: 0, files: 1, bytes: BigInt(bytes.length) });
   });
 
   it("is a logged model's at a signed URL that was asked for by the model alone", async () => {
