@@ -1,4 +1,4 @@
-// One governed request: read, decided, sent on, and settled by what the server answers.
+// One request: read, decided upon, and refused or handed to its flow.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { GovernanceAttributes } from "../governance/attribution.js";
 import type { Decision } from "../governance/decision.js";
