@@ -28,7 +28,9 @@ export function sendText(
     return;
   }
   const length = String(Buffer.byteLength(text));
-  response.writeHead(status, { ...headers, "content-length": length }).end(text);
+  // Set for itself, so that the access log finds it.
+  response.setHeader("content-length", length);
+  response.writeHead(status, headers).end(text);
 }
 
 export function sendError(response: ServerResponse, answer: OwnAnswer): void {

@@ -33,6 +33,8 @@ export interface IdentifiedCaller {
   readonly hidesAuthorization: boolean;
   /** May it reach MLflow's administration of users and permissions? */
   readonly isAdmin: boolean;
+  /** Whose credentials these are, whatever they grant by now; undefined for who has none. Not to be shown. */
+  readonly identity: string | undefined;
   /** Attributes that the tags of a run may say, as nothing that counts more has said them. */
   readonly openToTags: readonly (keyof GovernanceAttributes)[];
 }
@@ -89,6 +91,7 @@ function malformed(error: ConfigurationError): RefusedCaller {
 
 /** What the credentials of a request stand for. */
 interface Known {
+  readonly identity: string | undefined;
   readonly token: Grant | undefined;
   readonly user: Grant | undefined;
 }
@@ -171,6 +174,7 @@ export class Callers {
       confirmUpstream: known.user !== undefined,
       hidesAuthorization: byToken && !forwardTokens,
       isAdmin: adminRoutes || known.token?.isAdmin === true || known.user?.isAdmin === true,
+      identity: known.identity,
       openToTags,
     };
   }
@@ -194,16 +198,19 @@ export class Callers {
   }
 
   #known(credentials: Credentials | undefined): Known {
-    const nobody = { token: undefined, user: undefined };
+    const nobody = { identity: undefined, token: undefined, user: undefined };
     if (credentials === undefined) return nobody;
     if (this.#trusted.has("token")) {
       // As a password too: browsers can ask for nothing else, and so can some clients.
       const secret = credentials.kind === "bearer" ? credentials.token : credentials.password;
-      const token = this.#tokens.grantOf(secret);
-      if (token !== undefined) return { token, user: undefined };
+      const found = this.#tokens.find(secret);
+      if (found !== undefined) {
+        return { identity: found.identity, token: found.grant, user: undefined };
+      }
     }
     if (credentials.kind !== "basic" || !this.#trusted.has("user")) return nobody;
-    return { token: undefined, user: this.#configuration.users.get(credentials.user) };
+    const user = this.#configuration.users.get(credentials.user);
+    return { identity: user && `user ${credentials.user}`, token: undefined, user };
   }
 
   #isUnknownToken(credentials: Credentials | undefined, { token }: Known): boolean {

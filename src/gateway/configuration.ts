@@ -162,6 +162,19 @@ function checkUpstream(upstream: unknown): URL {
   return url;
 }
 
+/** A gateway before itself answers nobody. */
+function checkNotItself({ hostname, port, protocol }: URL, host: string, own: number): void {
+  const there = hostname.replace(/^\[|\]$/g, "");
+  const isHere = there === host || (isLoopback(there) && isLoopback(host));
+  const known = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+  if (!isHere || known !== own) return;
+  throw invalid(
+    "upstream",
+    `${there}:${known}`,
+    "is where this gateway listens itself; give the MLflow server's address, or another port",
+  );
+}
+
 function checkHost(host: unknown): string {
   if (host === undefined) return DEFAULT_HOST;
   if (typeof host === "string" && /^[A-Za-z0-9._:-]+$/.test(host)) return host;
@@ -295,6 +308,8 @@ export function checkGatewayOptions(options: GatewayOptions): GatewayConfigurati
   rejectUnknown(options, OPTION_NAMES, "gateway options");
   const upstream = checkUpstream(options.upstream);
   const host = checkHost(options.host);
+  const port = checkPort(options.port);
+  checkNotItself(upstream, host, port);
   const tokens = [
     ...checkTokens("tokens", options.tokens),
     ...readTokensFile("tokensFile", options.tokensFile),
@@ -318,7 +333,7 @@ export function checkGatewayOptions(options: GatewayOptions): GatewayConfigurati
   return {
     upstream,
     host,
-    port: checkPort(options.port),
+    port,
     adminToken: checkAdminToken(options),
     tokens,
     users,

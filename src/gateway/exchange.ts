@@ -14,6 +14,7 @@ import {
   type WireReading,
   wantsBody,
 } from "../instrumentation/wire/request.js";
+import { isOfMany } from "../instrumentation/wire/routes.js";
 import { spliceTags } from "../instrumentation/wire/splice.js";
 import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
@@ -24,6 +25,8 @@ import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
 import { type Asker, collect, WORKSPACE_HEADER } from "./upstream.js";
 
 const NO_WORKSPACES: readonly string[] = [];
+/** Operations that change runs, or what they have made, without being told which. */
+const DETOURS: readonly string[] = ["delete_experiment", "create_logged_model"];
 /** Longer than any that MLflow keeps, and than the ledger does: see `nameBytes` of the engine. */
 const NAME_TOO_LONG =
   "it names a run, an experiment or a model by more than 4096 bytes, which MLflow keeps of none; write the name that it has";
@@ -200,13 +203,24 @@ export class Exchange {
     const { transfer, call } = reading;
     const forged = changes ? this.#forged(reading.operation, call) : undefined;
     if (forged !== undefined) {
-      this.#refuseBy(reading.operation, "genops-tags", "x_reserved_tag", forged);
+      const reason = `the tag ${forged} is set by the gateway alone; leave it out, as it knows who is calling by what the configuration trusts`;
+      this.#refuseBy(reading.operation, "genops-tags", "x_reserved_tag", forged, reason);
+      return undefined;
+    }
+    const { operation: asked, folder, modelId } = reading;
+    const isDetour = (folder ?? modelId) !== undefined || DETOURS.includes(asked.name);
+    const others = changes && isDetour ? await this.#othersThing(reading) : undefined;
+    if (others !== undefined) {
+      if (!this.#response.headersSent) {
+        const reason = `${others} is somebody else's, or may hold what is; write to runs of your own, have an administrator do it, or set allowForeignRuns: true in the gateway's configuration`;
+        this.#refuseBy(reading.operation, "foreign-run", "x_foreign_run", others, reason);
+      }
       return undefined;
     }
     if (transfer?.step === "complete" || transfer?.step === "abort") {
       const pending = transfers.kept(transfer.key ?? "");
       if (pending !== undefined) {
-        if (this.#isForeign(pending.attributes)) {
+        if (this.#isForeign(pending.attributes, pending.operation.runId)) {
           this.#refuseForeign(reading.operation);
           return undefined;
         }
@@ -229,7 +243,7 @@ export class Exchange {
       const payer = await this.#payerOf(operation.runId);
       if (payer === "untold") return undefined;
       if (payer === "nobody" || payer === "hidden") operation = this.#unowned(operation, payer);
-      else if (this.#isForeign(payer)) {
+      else if (this.#isForeign(payer, operation.runId)) {
         this.#refuseForeign(operation);
         return undefined;
       } else attributes = payer;
@@ -239,7 +253,7 @@ export class Exchange {
     operation = this.#withoutOthers(await this.#informed(operation), changes);
     // From here on nothing is waited for: what others have taken meanwhile is theirs.
     const taken = operation.claimsRun && governor.runs.get(operation.runId ?? "");
-    if (taken && this.#isForeign(taken.attributes)) {
+    if (taken && this.#isForeign(taken.attributes, operation.runId)) {
       this.#refuseForeign(operation);
       return undefined;
     }
@@ -254,11 +268,42 @@ export class Exchange {
     }
     this.#record.decision =
       begun.decisions.find(({ result }) => result === "WARNING")?.result ?? "ALLOWED";
-    return { reading: { ...reading, operation }, pending: begun, body: sent };
+    const { identity } = this.#caller;
+    return { reading: { ...reading, operation }, pending: begun, body: sent, identity };
   }
 
-  #isForeign(payer: GovernanceAttributes): boolean {
-    return this.#room.tellsApart && isForeign(payer, this.#caller);
+  #isForeign(payer: GovernanceAttributes, runId: string | undefined): boolean {
+    const { tellsApart, payers } = this.#room;
+    return (
+      tellsApart && isForeign(payer, this.#caller) && !payers.isMaker(runId, this.#caller.identity)
+    );
+  }
+
+  /**
+   * What of others a call would change that says no run: files of many, logged models, a whole experiment. Undefined
+   * for nothing; `untold` when it matters and the server does not say, which is the answer then.
+   */
+  async #othersThing(reading: Operative): Promise<string | undefined> {
+    const { tellsApart, payers } = this.#room;
+    const { operation, call, folder } = reading;
+    if (!tellsApart || this.#caller.isAdmin) return undefined;
+    const isDeletion = operation.name === "delete_artifact";
+    const isUnowned = reading.modelId === undefined && operation.runId === undefined;
+    if (folder !== undefined && isUnowned && (isDeletion || isOfMany(folder))) return folder;
+    if (operation.name === "delete_experiment" && operation.experimentId !== undefined) {
+      return payers.foreignRunIn(operation.experimentId, this.#asker, (runId, payer) =>
+        this.#isForeign(payer, runId),
+      );
+    }
+    const { source_run_id: source } = call.body;
+    const runId =
+      reading.modelId === undefined
+        ? operation.name === "create_logged_model" && typeof source === "string" && source
+        : await payers.runOfModel(reading.modelId, this.#asker);
+    if (!runId) return undefined;
+    const payer = await this.#payerOf(runId);
+    if (payer === "nobody" || payer === "hidden") return undefined;
+    return payer === "untold" || this.#isForeign(payer, runId) ? runId : undefined;
   }
 
   /** A write to a run that nobody is known to pay for. */
@@ -277,7 +322,7 @@ export class Exchange {
   #withoutOthers(operation: Operation, changes: boolean): Operation {
     const isOthers = (runId: string | undefined) => {
       const known = runId === undefined ? undefined : this.#room.governor.runs.get(runId);
-      return known !== undefined && this.#isForeign(known.attributes);
+      return known !== undefined && this.#isForeign(known.attributes, runId);
     };
     const { runId, parentRunId } = operation;
     const own = isOthers(parentRunId) ? { ...operation, parentRunId: undefined } : operation;
@@ -308,14 +353,17 @@ export class Exchange {
 
   #refuseForeign(operation: Operation): void {
     const subject = operation.runId ?? operation.upload?.artifactUri ?? "";
-    this.#refuseBy(operation, "foreign-run", "x_foreign_run", subject);
+    const reason = `the run ${subject} is paid for by somebody else; log to a run of your own, or set allowForeignRuns: true in the gateway's configuration`;
+    this.#refuseBy(operation, "foreign-run", "x_foreign_run", subject, reason);
   }
 
-  #refuseBy(operation: Operation, policy: string, reasonCode: string, subject: string): void {
-    const reason =
-      reasonCode === "x_foreign_run"
-        ? `the run ${subject} is paid for by somebody else; log to a run of your own, or set allowForeignRuns: true in the gateway's configuration`
-        : `the tag ${subject} is set by the gateway alone; leave it out, as it knows who is calling by what the configuration trusts`;
+  #refuseBy(
+    operation: Operation,
+    policy: string,
+    reasonCode: string,
+    subject: string,
+    reason: string,
+  ): void {
     const decision: Decision = { result: "BLOCKED", policy, reasonCode, reason, field: subject };
     this.#refuseWith(this.#room.governor.refuse(operation, this.#caller.attributes, decision));
   }

@@ -255,6 +255,8 @@ export class Flow implements Dispatcher.DispatchHandlers {
     if (status === 200) this.#record.cost = governor.engine.lastCost();
     const { startedRun, endedRun } = result.kind === "succeeded" ? result.outcome : {};
     transfers.endedRun(endedRun?.runId);
+    const madeRun = startedRun?.runId ?? (pending.operation.claimsRun && pending.operation.runId);
+    if (result.kind === "succeeded" && madeRun) payers.made(madeRun, this.#admitted?.identity);
     if (startedRun !== undefined && pending.operation.name === "create_promptlab_run") {
       void payers.mark(startedRun, pending.attributes, this.#asker);
     }

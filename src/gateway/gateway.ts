@@ -323,7 +323,8 @@ class ListeningGateway implements Gateway {
       path: (request.url ?? "-").split("?", 1)[0] ?? "-",
       httpVersion: request.httpVersion,
       status: response.headersSent ? response.statusCode : 0,
-      requestBytes: Math.max(0, socket.bytesRead - readBefore),
+      // What was read of the connection tells nothing of a body that came with its headers.
+      requestBytes: Number(request.headers["content-length"] ?? socket.bytesRead - readBefore),
       responseBytes: record.responseBytes ?? Number(length ?? 0),
       userAgent: request.headers["user-agent"],
       operation: record.operation,

@@ -9,6 +9,7 @@ import {
 import type { Governor } from "../governance/governor.js";
 import type { StartedRun } from "../governance/operation.js";
 import { readStartedRun } from "../instrumentation/mlflow-calls.js";
+import { learnModel, runOfModel } from "../instrumentation/wire/request.js";
 import type { IdentifiedCaller } from "./callers.js";
 import type { PayerSignatures } from "./signature.js";
 import type { Asker, Upstream, UpstreamAnswer } from "./upstream.js";
@@ -17,8 +18,19 @@ function runIn(body: unknown): StartedRun | undefined {
   return readStartedRun((body as { run?: unknown } | undefined)?.run);
 }
 
-/** Tags that only the gateway sets. */
+/** Tags that only the gateway sets; databases may take keys for equal whose letters differ in case. */
 const OWN_TAGS = "genops.";
+
+function isOwnTag(key: string): boolean {
+  return key.trimStart().toLowerCase().startsWith(OWN_TAGS);
+}
+
+/** Runs whose makers are kept in mind. */
+const MAKERS_MAX = 65_536;
+/** Stands for a run of which the server has not told whose it is. */
+const UNTOLD_RUN = "one of its runs";
+/** Pages of 1,000 runs that are looked through before an experiment is deleted. */
+const PAGES_MAX = 50;
 
 /** What a request says of a run's tags that it may not; undefined when it is nothing. */
 export function forgedTag(
@@ -31,7 +43,7 @@ export function forgedTag(
     (name) =>
       said[name] !== undefined && (openToTags.includes(name) || attributes[name] === said[name]),
   ).map((name) => `${OWN_TAGS}${ATTRIBUTE_NAMES[name]}`);
-  return tags.find(({ key }) => key.startsWith(OWN_TAGS) && !own.includes(key))?.key;
+  return tags.find(({ key }) => isOwnTag(key) && !own.includes(key))?.key;
 }
 
 /** Who pays for a new run: the caller, and what its tags may say of it. */
@@ -72,6 +84,8 @@ export class Payers {
   readonly #governor: Governor;
   readonly #upstream: Upstream;
   readonly #signatures: PayerSignatures;
+  /** Run → whose credentials made it. */
+  readonly #makers = new Map<string, string>();
   /** Questions under way, so that a run is asked for once. */
   readonly #asked = new Map<string, Promise<RunPayer>>();
 
@@ -79,6 +93,66 @@ export class Payers {
     this.#governor = governor;
     this.#upstream = upstream;
     this.#signatures = signatures;
+  }
+
+  /** Keeps in mind with which credentials a run was made: with those it is written whatever they grant by then. */
+  made(runId: string, identity: string | undefined): void {
+    if (identity === undefined || this.#makers.has(runId)) return;
+    if (this.#makers.size >= MAKERS_MAX) {
+      const [oldest = ""] = this.#makers.keys();
+      this.#makers.delete(oldest);
+    }
+    this.#makers.set(runId, identity);
+  }
+
+  isMaker(runId: string | undefined, identity: string | undefined): boolean {
+    return runId !== undefined && identity !== undefined && this.#makers.get(runId) === identity;
+  }
+
+  /** The run that made a logged model; undefined for none, and where the server does not tell. */
+  async runOfModel(modelId: string, asker: Asker): Promise<string | undefined> {
+    const known = runOfModel(this.#governor, modelId);
+    if (known !== undefined) return known;
+    const path = `/api/2.0/mlflow/logged-models/${encodeURIComponent(modelId)}`;
+    try {
+      const { status, body } = await this.#upstream.ask("GET", path, asker);
+      const found = (body as { model?: { info?: { source_run_id?: unknown } } } | undefined)?.model
+        ?.info?.source_run_id;
+      if (status !== 200 || typeof found !== "string" || found === "") return undefined;
+      learnModel(this.#governor, modelId, found);
+      return found;
+    } catch (error) {
+      this.#governor.contain(error);
+      return undefined;
+    }
+  }
+
+  /** A run in an experiment of which `isForeign` says that it is somebody else's; {@link UNTOLD_RUN} when not all can be told. */
+  async foreignRunIn(
+    experimentId: string,
+    asker: Asker,
+    isForeign: (runId: string, payer: GovernanceAttributes) => boolean,
+  ): Promise<string | undefined> {
+    const path = "/api/2.0/mlflow/runs/search";
+    const asked = { experiment_ids: [experimentId], run_view_type: "ALL", max_results: 1000 };
+    let token: string | undefined;
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const question = token === undefined ? asked : { ...asked, page_token: token };
+      const answer = await this.#upstream.ask("POST", path, asker, question).catch(() => undefined);
+      if (answer?.status !== 200) return UNTOLD_RUN;
+      const { runs, next_page_token } = (answer.body ?? {}) as Record<string, unknown>;
+      for (const each of Array.isArray(runs) ? runs : []) {
+        const run = readStartedRun(each);
+        if (run === undefined) continue;
+        const payer =
+          this.#governor.runs.get(run.runId)?.attributes ??
+          this.#signatures.payerOf(run.tags ?? [], run.experimentId ?? "");
+        if (payer !== undefined && isForeign(run.runId, payer)) return run.runId;
+      }
+      if (typeof next_page_token !== "string" || next_page_token === "") return undefined;
+      token = next_page_token;
+    }
+    return UNTOLD_RUN;
   }
 
   /** The tags that a new run is given. */

@@ -40,4 +40,6 @@ export interface Admitted {
   readonly reading: Operative;
   readonly pending: Pending | undefined;
   readonly body: Uint8Array | undefined;
+  /** Whose credentials the caller has; see `IdentifiedCaller`. */
+  readonly identity?: string | undefined;
 }

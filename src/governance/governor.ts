@@ -153,6 +153,11 @@ export class Governor {
     return this.#journal?.status() ?? { state: "off", path: null, known: "0", uncertain: "0" };
   }
 
+  /** Learns what other processes of this ledger have spent, for whoever is shown it. Never throws. */
+  refreshJournal(): void {
+    this.#journal?.refresh();
+  }
+
   /** Writes down exactly what was spent, and gives back what was taken ahead. */
   settleJournal(): void {
     this.#journal?.settle();
@@ -358,7 +363,11 @@ export class Governor {
   /** Does any policy judge this operation, or learn from it? */
   judges(operationId: number): boolean {
     const policies = this.#policies;
-    return policies.tracksTags || policies.rulesFor(operationId) !== undefined;
+    // What a new run costs is held on the runs above it, where those are limited.
+    const isHeldAbove = this.limits.holdRuns && this.engine.operations[operationId]?.startsRun;
+    return (
+      isHeldAbove === true || policies.tracksTags || policies.rulesFor(operationId) !== undefined
+    );
   }
 
   /** What policies must know to judge a call, and does not pass by with it. */

@@ -11,6 +11,8 @@ export interface OperationDetails {
   readonly status?: string | undefined;
   /** Tags that are set on a run. */
   readonly tags?: readonly RunTag[] | undefined;
+  /** The run below which a new one is begun. */
+  readonly newParentRunId?: string | undefined;
   /** Key of a tag that is taken from a run. */
   readonly deletedTag?: string | undefined;
   /** Stage that a model version is in, before it is moved. */

@@ -244,10 +244,11 @@ export class RunBook implements SummaryNames {
 
   /** The node for what has no run; the same work under the same payer shares one. */
   scope(operation: Operation, attributes: GovernanceAttributes): number {
-    const parent =
-      operation.parentRunId === undefined ? undefined : this.#runs.get(operation.parentRunId);
+    const above = operation.parentRunId ?? operation.details?.newParentRunId;
+    const parent = above === undefined ? undefined : this.#runs.get(above);
     const experiment = parent?.started.experimentId ?? operation.experimentId;
-    const payer = parent?.attributes ?? attributes;
+    // What a run has made is paid for by it; a run below it may have a payer of its own.
+    const payer = (operation.parentRunId && parent?.attributes) || attributes;
     const { team, project, customerId, environment, costCenter } = payer;
     const key = JSON.stringify([
       parent?.node,

@@ -80,7 +80,11 @@ const BATCHES = ["log_batch", "log_inputs", "log_outputs"];
 
 /** Reads what only policies ask for, by operation. */
 const DETAILS: Readonly<Record<string, (body: Message) => OperationDetails>> = {
-  create_run: (body) => ({ newName: text(body.run_name), tags: tagsOf(body.tags) }),
+  create_run: (body) => {
+    const tags = tagsOf(body.tags);
+    const newParentRunId = tags.find(({ key }) => key === PARENT_RUN_TAG)?.value;
+    return { newName: text(body.run_name), tags, newParentRunId };
+  },
   update_run: (body) => ({ newName: text(body.run_name), status: text(body.status) }),
   set_tag: (body) => ({ tags: tagsOf([body]) }),
   log_batch: (body) => ({ tags: tagsOf(body.tags) }),

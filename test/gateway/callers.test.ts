@@ -72,6 +72,7 @@ describe("access tokens", () => {
       confirmUpstream: false,
       hidesAuthorization: true,
       isAdmin: false,
+      identity: expect.stringMatching(/^token [0-9a-f]{64}$/),
       openToTags: [],
     });
     expect(letIn({ headers: bearer("tok-hashed") }).attributes.team).toBe("hashed");

@@ -189,6 +189,7 @@ describe("what is wrong is told where it stands", () => {
   it.each([
     ["upstraem: http://mlflow:5000", ":1:1: ", 'did you mean "upstream"?'],
     ["upstream: mlflow", ":1:11: upstream: ", "no http(s) URL"],
+    ["upstream: http://localhost:5001", ":1:11: upstream: ", "listens itself"],
     ["upstream: http://m\nport: 70000", ":2:7: port: 70000", "0 to 65535"],
     ["upstream: http://m\nport: ${NO_SUCH_PORT}", ":2:7: port: ", "export NO_SUCH_PORT="],
     ["upstream: http://m\nport: ${broken", ":2:7: port: ", "write ${NAME}"],

@@ -45,7 +45,9 @@ describe("the page", () => {
     expect(await tab.evaluate("location.href")).toBe(`${uri}/genops/`);
     // The session is no business of scripts, the MLflow page's on the same origin among them.
     expect(await tab.evaluate("document.cookie")).toBe("");
-    expect(await tab.evaluate("document.body.innerText")).toContain("Nothing yet today.");
+    expect(await tab.evaluate("document.body.innerText")).toContain(
+      "Nothing since this gateway was started.",
+    );
 
     for (const team of HOSTILE) happen({}, { team, project: team, customerId: team });
     for (let call = 0; call < 5; call++) happen({ name: "log_batch" }, { team: HOSTILE[0] });

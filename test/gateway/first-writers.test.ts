@@ -206,3 +206,153 @@ describe("a name that no ledger keeps", () => {
     expect(server.requests).toEqual([]);
   });
 });
+
+describe("files and experiments of others", () => {
+  const RUN = "0123456789abcdef0123456789abcdef";
+  const OTHER = "fedcba9876543210fedcba9876543210";
+  const MODEL = "m-0123456789abcdef0123456789abcdef";
+  const files = "/api/2.0/mlflow-artifacts/artifacts";
+
+  /** Runs `RUN` and `MODEL` are alpha's, `OTHER` is beta's. */
+  async function ofTwo() {
+    const runs = new Map<string, unknown>();
+    const made = [RUN, OTHER];
+    const found = await between({}, ({ head, body }) => {
+      const line = head.split("\r\n", 1)[0] ?? "";
+      const asked = /runs\/get\?run_id=(\w+)/.exec(line)?.[1];
+      if (asked !== undefined) {
+        return runs.has(asked) ? answer(200, { run: runs.get(asked) }) : NOT_FOUND;
+      }
+      if (line.includes("/runs/create")) {
+        const id = made.shift() ?? "";
+        const { tags = [] } = JSON.parse(body.toString());
+        runs.set(id, { info: { run_id: id, experiment_id: "7" }, data: { tags } });
+        return answer(200, { run: runs.get(id) });
+      }
+      if (line.includes("/runs/search")) return answer(200, { runs: [...runs.values()] });
+      if (line.startsWith(`GET /api/2.0/mlflow/logged-models/${MODEL}`)) {
+        return answer(200, { model: { info: { model_id: MODEL, source_run_id: RUN } } });
+      }
+      return answer(200);
+    });
+    for (const team of ["alpha", "beta"] as const) {
+      expect(await send(found.gateway, team, "/runs/create", { experiment_id: "7" })).toBe(200);
+    }
+    const put = async (team: Team, method: string, path: string) => {
+      const reply = await fetch(`${found.gateway.url}${files}/${path}`, {
+        method,
+        headers: { authorization: `Bearer token-of-${team}` },
+        ...(method === "PUT" && { body: "x" }),
+      });
+      await reply.text();
+      return reply.status;
+    };
+    return { ...found, put };
+  }
+
+  it.each([
+    ["DELETE", `7/${RUN}`],
+    ["DELETE", `7/${RUN}/artifacts`],
+    ["DELETE", `7/${RUN}/artifacts/a.bin`],
+    ["DELETE", "7"],
+    ["DELETE", "7/models"],
+    ["DELETE", "7/traces"],
+    ["DELETE", "custom/place"],
+    ["DELETE", `custom/place/${RUN}`],
+    ["DELETE", `7/models/${MODEL}`],
+    ["DELETE", `7/models/${MODEL}/artifacts`],
+    ["DELETE", `7/models/${MODEL}/artifacts/MLmodel`],
+    ["PUT", `7/models/${MODEL}/artifacts/MLmodel`],
+    ["PUT", `7/${RUN}/artifacts`],
+    ["PUT", `7/${RUN}`],
+    ["PUT", `7/${RUN}/e.txt`],
+    ["PUT", "7"],
+    ["PUT", "7/models"],
+  ])("are not reached from above or beside: %s %s", async (method, path) => {
+    const { gateway, server, put } = await ofTwo();
+    await using _ = gateway;
+    expect(await put("beta", method, path)).toBe(403);
+    expect(server.requests.filter(({ head }) => head.startsWith(method))).toEqual([]);
+    expect(gateway.governor.containedFailures).toBe(0);
+  });
+
+  it.each([
+    ["DELETE", `7/${OTHER}/artifacts`],
+    ["DELETE", `7/${OTHER}`],
+    ["PUT", `7/${OTHER}/artifacts/a.bin`],
+    ["PUT", "7/traces/tr-1/artifacts/traces.json"],
+    ["PUT", "7/models/m-1/artifacts/MLmodel"],
+    ["PUT", "some/place/of/mine.bin"],
+  ])("do not keep one from one's own: %s %s", async (method, path) => {
+    const { gateway, put } = await ofTwo();
+    await using _ = gateway;
+    expect(await put("beta", method, path)).toBe(200);
+  });
+
+  it.each<[string, string, unknown]>([
+    ["POST", "/experiments/delete", { experiment_id: "7" }],
+    ["PATCH", `/logged-models/${MODEL}`, { model_id: MODEL, status: "LOGGED_MODEL_UPLOAD_FAILED" }],
+    ["PATCH", `/logged-models/${MODEL}/tags`, { tags: [{ key: "a", value: "b" }] }],
+    ["DELETE", `/logged-models/${MODEL}`, {}],
+    // Naming a run of one's own changes nothing.
+    ["DELETE", `/logged-models/${MODEL}`, { run_id: OTHER }],
+    ["POST", "/logged-models", { experiment_id: "7", name: "m", source_run_id: RUN }],
+  ])("are not reached by other routes: %s %s", async (method, path, body) => {
+    const { gateway, server } = await ofTwo();
+    await using _ = gateway;
+    expect(await send(gateway, "beta", path, body, method)).toBe(403);
+    const before = server.requests.length;
+    // Of the runs in the experiment one is beta's, and one that is named is, too.
+    const isBetas = path.includes("experiments") || JSON.stringify(body).includes(OTHER);
+    expect(await send(gateway, "alpha", path, body, method)).toBe(isBetas ? 403 : 200);
+    expect(server.requests.length).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe("who has made a run", () => {
+  it("writes it with the same credentials, whatever path he comes by and whatever they grant by now", async () => {
+    const { gateway } = await between({ trust: ["token", "path"] });
+    await using _ = gateway;
+    const call = (prefix: string, token: string, path: string, body: unknown) =>
+      fetch(`${gateway.url}${prefix}/api/2.0/mlflow${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+        body: JSON.stringify(body),
+      }).then(({ status }) => status);
+    const own = "token-of-alpha";
+    expect(await call("/g/project=one", own, "/runs/create", { experiment_id: "7" })).toBe(200);
+    // The run of this server is always the same one.
+    for (const prefix of ["/g/project=one", "", "/g/project=two"]) {
+      expect([prefix, await call(prefix, own, "/runs/log-metric", METRIC)]).toEqual([prefix, 200]);
+    }
+    expect(await call("", "token-of-beta", "/runs/log-metric", METRIC)).toBe(403);
+    const { engine } = gateway.governor;
+    expect(engine.total("project", "one")).toBe(4n * CALL);
+    expect(engine.total("project", "two")).toBe(0n);
+  });
+});
+
+describe("a budget of each run", () => {
+  it("is not passed by runs below it", async () => {
+    const budgets: BudgetOption[] = [
+      { name: "run", limit: "0.0005", period: "run", action: "block" },
+    ];
+    let made = 0;
+    const { gateway } = await between({ budgets }, ({ head, body }) => {
+      if (!head.startsWith("POST /api/2.0/mlflow/runs/create")) return answer(200);
+      const { tags = [] } = JSON.parse(body.toString());
+      const info = { run_id: `run${made++}`, experiment_id: "7" };
+      return answer(200, { run: { info, data: { tags } } });
+    });
+    await using _ = gateway;
+    const start = (tags: unknown[]) =>
+      send(gateway, "alpha", "/runs/create", { experiment_id: "7", tags });
+    expect(await start([])).toBe(200);
+    const statuses: number[] = [];
+    for (let child = 0; child < 8; child++) {
+      statuses.push(await start([{ key: "mlflow.parentRunId", value: "run0" }]));
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 403, 403, 403, 403]);
+    expect(spent(gateway)).toEqual([5n, 0n]);
+  });
+});

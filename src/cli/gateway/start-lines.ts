@@ -6,10 +6,10 @@ import { VERSION } from "../../version.js";
 const SHORT_TOKEN = 16;
 
 /** What every client sets; with attributes in it where the path is what is believed. */
-function exportsOf({ trust }: GatewayConfiguration, uri: string): string[] {
-  const lines = [`export MLFLOW_TRACKING_URI=${uri}`];
+function exportsOf({ trust, staticPrefix }: GatewayConfiguration, uri: string): string[] {
+  const lines = [`export MLFLOW_TRACKING_URI=${uri}${staticPrefix}`];
   if (trust.includes("path")) {
-    lines.push(`or, to say who pays: ${uri}/g/team=NAME,project=NAME`);
+    lines.push(`or, to say who pays: ${uri}/g/team=NAME,project=NAME${staticPrefix}`);
   }
   if (trust.includes("token")) lines.push("export MLFLOW_TRACKING_TOKEN=… (its access token)");
   if (trust.includes("user")) {

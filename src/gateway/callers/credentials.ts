@@ -38,22 +38,29 @@ function sha256(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
+export interface KnownToken {
+  readonly grant: Grant;
+  /** The same for the same token, whatever it grants. */
+  readonly identity: string;
+}
+
 /**
  * The tokens that are known, by a digest with a key of this process's own: how long a look-up takes then tells
  * nothing of how near a guess has come.
  */
 export class TokenBook {
   readonly #key = randomBytes(32);
-  readonly #grants = new Map<string, Grant>();
+  readonly #grants = new Map<string, KnownToken>();
 
   constructor(grants: readonly TokenGrant[]) {
     for (const grant of grants) {
       const digest = "sha256" in grant ? Buffer.from(grant.sha256, "hex") : sha256(grant.token);
-      this.#grants.set(this.#name(digest), grant);
+      const identity = `token ${digest.toString("hex")}`;
+      this.#grants.set(this.#name(digest), { grant, identity });
     }
   }
 
-  grantOf(token: string): Grant | undefined {
+  find(token: string): KnownToken | undefined {
     return this.#grants.get(this.#name(sha256(token)));
   }
 

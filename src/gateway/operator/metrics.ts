@@ -106,6 +106,7 @@ function accountFamilies(account: Account): Family[] {
 
 /** The text that Prometheus scrapes. */
 export function metricsText(governor: Governor, account: Account, refusals: Refusals): string {
+  governor.refreshJournal();
   const spent = governor.daySpent();
   const journal = governor.journal;
   const memory = process.memoryUsage();

@@ -129,6 +129,7 @@ export class Operator {
   }
 
   snapshot(): OperatorSnapshot {
+    this.#options.governor.refreshJournal();
     return snapshotOf(this.#options.governor, this.#account, this.#refusals);
   }
 

@@ -218,7 +218,7 @@ function costsPart(part: string, title: string, column: string, rows: readonly C
   const decimals = decimalsFor(shown.map(({ cost }) => attoOf(cost)));
   const table =
     rows.length === 0
-      ? html`<p class="none">Nothing yet today.</p>`
+      ? html`<p class="none">Nothing since this gateway was started.</p>`
       : html`<table>
 <thead><tr><th scope="col">${column}</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Cost</th><th scope="col" class="number part">Share</th></tr></thead>
 <tbody>

@@ -235,12 +235,19 @@ export class Journal implements LedgerJournal {
   reconsider({ budget }: Refusal): boolean {
     const refusing = this.#accumulators.find(({ handle }) => handle === budget);
     if (refusing === undefined || refusing.current.leased === 0n) return false;
-    const sinceReadMs = this.#parts.system.monotonicMs() - this.#readMs;
-    if (sinceReadMs < RECONSIDER_MS || this.#background.isScheduled) return false;
     const before = refusing.current.leased;
+    this.refresh();
+    return refusing.current.leased < before;
+  }
+
+  refresh(): void {
+    const { system, path } = this.#parts;
+    const sinceReadMs = system.monotonicMs() - this.#readMs;
+    if (sinceReadMs < RECONSIDER_MS || this.#background.isScheduled) return;
     try {
+      if (system.list(path).length === 0) return;
       const lock = this.#folder.tryLock();
-      if (lock === undefined) return false;
+      if (lock === undefined) return;
       try {
         this.#content = this.#read();
       } finally {
@@ -248,11 +255,10 @@ export class Journal implements LedgerJournal {
       }
     } catch (error) {
       this.#failure.note(error);
-      return false;
+      return;
     }
     this.#applyOthers();
     this.#measure();
-    return refusing.current.leased < before;
   }
 
   /** Works out how far we may go, and takes slices where that is not far enough. Answers what refuses. */

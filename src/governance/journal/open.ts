@@ -60,6 +60,8 @@ export interface LedgerJournal {
   coverSpent(node: number, needs: Needs): void;
   /** May the engine say yes by now? It may when others have given back what they had taken ahead. */
   reconsider(refusal: Refusal): boolean;
+  /** Reads what others have spent, where nobody writes just now and it was not read a moment ago. Never throws. */
+  refresh(): void;
   /** Atto-USD that all processes of this ledger spent this UTC day, and may have spent before they were killed. */
   daySpent(): bigint;
   status(): JournalStatus;

@@ -12,7 +12,7 @@ import {
   type WireMessage,
 } from "./body.js";
 import { artifactPathOf, canonicalPath } from "./path.js";
-import { type ArtifactPlace, placeOfArtifact, routeOf } from "./routes.js";
+import { type ArtifactPlace, ownerOfFolder, placeOfArtifact, routeOf } from "./routes.js";
 
 /** A request as it came, of which nothing has been interpreted. */
 export interface WireRequest {
@@ -63,6 +63,10 @@ export type WireReading =
       readonly operation: Operation;
       readonly call: WireCall;
       readonly transfer?: Transfer | undefined;
+      /** The logged model that is written, or whose file is; whose it is, its run tells. */
+      readonly modelId?: string | undefined;
+      /** Where on the server's artifact root something is put or deleted. */
+      readonly folder?: string | undefined;
     }
   /** None of MLflow's requests. */
   | { readonly kind: "foreign" }
@@ -252,25 +256,22 @@ function readFile(
   }
   const { artifactUri, artifactPath, experimentId, path } = to;
   const step = STEPS[entry.name];
-  const runId = to.runId ?? runOfModel(governor, to.modelId);
+  // Also where a run's folder holds no artifacts: whoever puts a file there is in its way.
+  const owner = path === undefined ? to : ownerOfFolder(path);
+  const modelId = to.modelId ?? owner.modelId;
+  const runId = to.runId ?? owner.runId ?? runOfModel(governor, modelId);
   const upload = { runId, artifactPath, artifactUri, sizeBytes };
   const ofFile = { ...call, upload };
   const fileOperation = governor.engine.operation("log_artifact");
   const operation = describeOperation(governor, fileOperation, ofFile);
   if (operation === undefined) return FOREIGN;
   const named = operation.experimentId === undefined ? { ...operation, experimentId } : operation;
-  if (step === undefined) return { kind: "operation", operation: named, call: ofFile };
+  const owned = { modelId, folder: path };
+  if (step === undefined) return { kind: "operation", operation: named, call: ofFile, ...owned };
   const uploadId = textIn(call.body, "upload_id");
   const key = uploadId === undefined ? undefined : transferKey(uploadId, path ?? artifactPath);
-  const modelId = path === undefined ? to.modelId : undefined;
-  const transfer = { step, key, path, modelId };
-  return { kind: "operation", operation: named, call: ofFile, transfer };
-}
-
-/** The run that a file belongs to, or all the files of its folder. */
-function ownerOfArtifacts(path: string): string | undefined {
-  // A run's whole folder has no file behind it that would tell.
-  return placeOfArtifact(path).runId ?? placeOfArtifact(`${path.replace(/\/+$/, "")}/any`).runId;
+  const transfer = { step, key, path, modelId: path === undefined ? modelId : undefined };
+  return { kind: "operation", operation: named, call: ofFile, transfer, ...owned };
 }
 
 /** Runs that logged models were made by, as replies told, for one ledger. */
@@ -284,7 +285,8 @@ export function learnModel(governor: Governor, modelId: string, runId: string): 
   MODELS.set(governor, known.set(modelId, runId));
 }
 
-function runOfModel(governor: Governor, modelId: string | undefined): string | undefined {
+/** The run that made a logged model, as far as replies have told. */
+export function runOfModel(governor: Governor, modelId: string | undefined): string | undefined {
   return modelId === undefined ? undefined : MODELS.get(governor)?.get(modelId);
 }
 
@@ -323,7 +325,12 @@ export function readRequest(
     if (artifact === undefined) {
       return refused({ field: "path", message: "path: names no file below the artifact root" });
     }
-    message = { run_id: ownerOfArtifacts(artifact) };
+    const { runId, modelId } = ownerOfFolder(artifact);
+    const { storeUri } = options;
+    const call = { method, route, path, body: { run_id: runId }, storeUri };
+    const operation = describeOperation(governor, id, call);
+    if (operation === undefined) return FOREIGN;
+    return { kind: "operation", operation, call, modelId, folder: artifact };
   }
   const call = { method, route, path, body: message, storeUri: options.storeUri };
   if (entry.name === "log_artifact" || Object.hasOwn(STEPS, entry.name)) {
@@ -331,5 +338,6 @@ export function readRequest(
     return readFile(governor, entry, call, parameter, size);
   }
   const operation = describeOperation(governor, id, call);
-  return operation === undefined ? FOREIGN : { kind: "operation", operation, call };
+  if (operation === undefined) return FOREIGN;
+  return { kind: "operation", operation, call, modelId: textIn(message, "model_id") };
 }

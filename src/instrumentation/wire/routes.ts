@@ -63,3 +63,29 @@ export function placeOfArtifact(path: string): ArtifactPlace {
   if (isOwn) return { experimentId: kind, runId: owner, artifactPath };
   return { runId: RUN_ID.test(owner) ? owner : undefined, artifactPath };
 }
+
+/** Folders of an experiment that hold what is no run's. */
+const KINDS: readonly string[] = ["models", "traces"];
+const EXPERIMENT = /^\d+$/;
+
+/** Whose a file or a folder is, also where it lies beside the artifacts of its owner, or above them. */
+export function ownerOfFolder(path: string): Pick<ArtifactPlace, "runId" | "modelId"> {
+  const segments = path.split("/").filter((segment) => segment !== "");
+  const own = segments.join("/");
+  for (const each of [own, `${own}/any`]) {
+    const { runId, modelId } = placeOfArtifact(each);
+    if (runId !== undefined || modelId !== undefined) return { runId, modelId };
+  }
+  const [experiment = "", second = "", third] = segments;
+  if (EXPERIMENT.test(experiment) && KINDS.includes(second)) {
+    return second === "models" ? { modelId: third } : {};
+  }
+  return { runId: segments.findLast((segment) => RUN_ID.test(segment)) };
+}
+
+/** Is a folder one of MLflow's that hold what belongs to many? A file of that name is in the way of them all. */
+export function isOfMany(path: string): boolean {
+  const [first = "", second, ...rest] = path.split("/").filter((segment) => segment !== "");
+  if (second === undefined) return true;
+  return EXPERIMENT.test(first) && KINDS.includes(second) && rest.length === 0;
+}

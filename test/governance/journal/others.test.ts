@@ -71,6 +71,22 @@ it("begins another file after its last word, and every call is counted once by w
   expect([...first.warnings, ...second.warnings, ...third.warnings]).toEqual([]);
 });
 
+it("shows what others have spent to who asks, though it spends nothing itself", () => {
+  const disk = new MemoryDisk();
+  const budgets = [blocks];
+  const idle = new LedgerProgram(disk, { budgets });
+  idle.journal.refresh();
+  const busy = new LedgerProgram(disk, { budgets });
+  busy.spend();
+  busy.spend();
+  busy.journal.settle();
+  expect(idle.status.known).toBe("0");
+  idle.system.clockMs += 1000;
+  idle.journal.refresh();
+  expect(idle.status.known).toBe("0.0002");
+  expect(idle.spentOf("b")).toBe(2n * PRICE);
+});
+
 it("goes on where the engine has no room to hold what others have taken ahead", () => {
   const disk = new MemoryDisk();
   const other = new LedgerProgram(disk, { slice: 50n * PRICE });
