@@ -1,6 +1,5 @@
 // One request: read, decided upon, and refused or handed to its flow.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { GovernanceAttributes } from "../governance/attribution.js";
 import type { Decision } from "../governance/decision.js";
 import type { GovernanceRefusal } from "../governance/errors.js";
 import type { Operation } from "../governance/operation.js";
@@ -14,19 +13,17 @@ import {
   type WireReading,
   wantsBody,
 } from "../instrumentation/wire/request.js";
-import { isOfMany } from "../instrumentation/wire/routes.js";
 import { spliceTags } from "../instrumentation/wire/splice.js";
 import { type OwnAnswer, sendError, sendText } from "./answer.js";
 import { type IdentifiedCaller, isAdministration, NO_ADMINISTRATION } from "./callers.js";
 import { Flow } from "./flow.js";
 import { requestHeaders } from "./headers.js";
-import { forgedTag, isForeign, payerOfNewRun, type RunPayer, UntoldPayerError } from "./payers.js";
+import { isDetour, Ownership } from "./ownership.js";
+import { forgedTag, payerOfNewRun, type RunPayer, UntoldPayerError } from "./payers.js";
 import type { Admitted, ExchangeRecord, Operative, Room } from "./room.js";
 import { type Asker, collect, WORKSPACE_HEADER } from "./upstream.js";
 
 const NO_WORKSPACES: readonly string[] = [];
-/** Operations that change runs, or what they have made, without being told which. */
-const DETOURS: readonly string[] = ["delete_experiment", "create_logged_model"];
 /** Longer than any that MLflow keeps, and than the ledger does: see `nameBytes` of the engine. */
 const NAME_TOO_LONG =
   "it names a run, an experiment or a model by more than 4096 bytes, which MLflow keeps of none; write the name that it has";
@@ -48,6 +45,7 @@ export class Exchange {
   readonly #target: string;
   readonly #expectsContinue: boolean;
   readonly #asker: Asker;
+  readonly #own: Ownership;
 
   constructor(
     room: Room,
@@ -65,6 +63,7 @@ export class Exchange {
     this.#caller = caller;
     this.#target = target;
     this.#expectsContinue = expectsContinue;
+    this.#own = new Ownership(room, caller);
     const { headers } = request;
     this.#asker = {
       authorization: caller.hidesAuthorization ? undefined : headers.authorization,
@@ -207,20 +206,11 @@ export class Exchange {
       this.#refuseBy(reading.operation, "genops-tags", "x_reserved_tag", forged, reason);
       return undefined;
     }
-    const { operation: asked, folder, modelId } = reading;
-    const isDetour = (folder ?? modelId) !== undefined || DETOURS.includes(asked.name);
-    const others = changes && isDetour ? await this.#othersThing(reading) : undefined;
-    if (others !== undefined) {
-      if (!this.#response.headersSent) {
-        const reason = `${others} is somebody else's, or may hold what is; write to runs of your own, have an administrator do it, or set allowForeignRuns: true in the gateway's configuration`;
-        this.#refuseBy(reading.operation, "foreign-run", "x_foreign_run", others, reason);
-      }
-      return undefined;
-    }
+    if (changes && isDetour(reading) && (await this.#isOthers(reading))) return undefined;
     if (transfer?.step === "complete" || transfer?.step === "abort") {
       const pending = transfers.kept(transfer.key ?? "");
       if (pending !== undefined) {
-        if (this.#isForeign(pending.attributes, pending.operation.runId)) {
+        if (this.#own.isForeign(pending.attributes, pending.operation.runId)) {
           this.#refuseForeign(reading.operation);
           return undefined;
         }
@@ -242,18 +232,18 @@ export class Exchange {
     } else if (changes && operation.runId !== undefined) {
       const payer = await this.#payerOf(operation.runId);
       if (payer === "untold") return undefined;
-      if (payer === "nobody" || payer === "hidden") operation = this.#unowned(operation, payer);
-      else if (this.#isForeign(payer, operation.runId)) {
+      if (payer === "nobody" || payer === "hidden") operation = this.#own.unowned(operation, payer);
+      else if (this.#own.isForeign(payer, operation.runId)) {
         this.#refuseForeign(operation);
         return undefined;
       } else attributes = payer;
     }
     // To give up costs nothing, and frees what the store keeps.
     if (transfer?.step === "abort") return { reading, pending: undefined, body };
-    operation = this.#withoutOthers(await this.#informed(operation), changes);
+    operation = this.#own.withoutOthers(await this.#informed(operation), changes);
     // From here on nothing is waited for: what others have taken meanwhile is theirs.
     const taken = operation.claimsRun && governor.runs.get(operation.runId ?? "");
-    if (taken && this.#isForeign(taken.attributes, operation.runId)) {
+    if (taken && this.#own.isForeign(taken.attributes, operation.runId)) {
       this.#refuseForeign(operation);
       return undefined;
     }
@@ -272,63 +262,6 @@ export class Exchange {
     return { reading: { ...reading, operation }, pending: begun, body: sent, identity };
   }
 
-  #isForeign(payer: GovernanceAttributes, runId: string | undefined): boolean {
-    const { tellsApart, payers } = this.#room;
-    return (
-      tellsApart && isForeign(payer, this.#caller) && !payers.isMaker(runId, this.#caller.identity)
-    );
-  }
-
-  /**
-   * What of others a call would change that says no run: files of many, logged models, a whole experiment. Undefined
-   * for nothing; `untold` when it matters and the server does not say, which is the answer then.
-   */
-  async #othersThing(reading: Operative): Promise<string | undefined> {
-    const { tellsApart, payers } = this.#room;
-    const { operation, call, folder } = reading;
-    if (!tellsApart || this.#caller.isAdmin) return undefined;
-    const isDeletion = operation.name === "delete_artifact";
-    const isUnowned = reading.modelId === undefined && operation.runId === undefined;
-    if (folder !== undefined && isUnowned && (isDeletion || isOfMany(folder))) return folder;
-    if (operation.name === "delete_experiment" && operation.experimentId !== undefined) {
-      return payers.foreignRunIn(operation.experimentId, this.#asker, (runId, payer) =>
-        this.#isForeign(payer, runId),
-      );
-    }
-    const { source_run_id: source } = call.body;
-    const runId =
-      reading.modelId === undefined
-        ? operation.name === "create_logged_model" && typeof source === "string" && source
-        : await payers.runOfModel(reading.modelId, this.#asker);
-    if (!runId) return undefined;
-    const payer = await this.#payerOf(runId);
-    if (payer === "nobody" || payer === "hidden") return undefined;
-    return payer === "untold" || this.#isForeign(payer, runId) ? runId : undefined;
-  }
-
-  /** A write to a run that nobody is known to pay for. */
-  #unowned(operation: Operation, payer: "nobody" | "hidden"): Operation {
-    const { governor, tellsApart } = this.#room;
-    if (!tellsApart || operation.runId === undefined) return operation;
-    // Whom the server shows no run, to him it does not become his, wherever his files go.
-    if (payer === "hidden") return { ...operation, runId: undefined };
-    const { experimentId } = governor.runs.startedOf(operation.runId) ?? {};
-    // Whoever tries to write it, and may not, must not have it; but what holds runs must hold from the first call.
-    const claimsRun = operation.name !== "update_run" && !governor.limits.holdRuns;
-    return { ...operation, experimentId: operation.experimentId ?? experimentId, claimsRun };
-  }
-
-  /** Reading somebody else's run, and registering what it made, the caller pays. */
-  #withoutOthers(operation: Operation, changes: boolean): Operation {
-    const isOthers = (runId: string | undefined) => {
-      const known = runId === undefined ? undefined : this.#room.governor.runs.get(runId);
-      return known !== undefined && this.#isForeign(known.attributes, runId);
-    };
-    const { runId, parentRunId } = operation;
-    const own = isOthers(parentRunId) ? { ...operation, parentRunId: undefined } : operation;
-    return !changes && isOthers(runId) ? { ...own, runId: undefined } : own;
-  }
-
   /** Who pays for a run; `untold` when it matters and the server does not say, which is the answer then. */
   async #payerOf(runId: string): Promise<RunPayer | "untold"> {
     try {
@@ -337,11 +270,29 @@ export class Exchange {
       if (!(error instanceof UntoldPayerError)) throw error;
       // Where nobody is told apart, whoever writes may go on, as the server lets him.
       if (!this.#room.tellsApart) return "nobody";
-      this.#record.decision = "REFUSED";
-      const message = `genops: ${error.message}`;
-      this.#refuse({ status: 502, errorCode: "TEMPORARILY_UNAVAILABLE", message });
+      this.#refuseUntold(error);
       return "untold";
     }
+  }
+
+  /** Does a call reach what is others', and says no run of theirs? It is refused then. */
+  async #isOthers(reading: Operative): Promise<boolean> {
+    try {
+      const others = await this.#own.othersThing(reading, this.#asker);
+      if (others === undefined) return false;
+      const reason = `${others} is somebody else's, or may hold what is; write to runs of your own, have an administrator do it, or set allowForeignRuns: true in the gateway's configuration`;
+      this.#refuseBy(reading.operation, "foreign-run", "x_foreign_run", others, reason);
+    } catch (error) {
+      if (!(error instanceof UntoldPayerError)) throw error;
+      this.#refuseUntold(error);
+    }
+    return true;
+  }
+
+  #refuseUntold({ message }: UntoldPayerError): void {
+    this.#record.decision = "REFUSED";
+    const errorCode = "TEMPORARILY_UNAVAILABLE";
+    this.#refuse({ status: 502, errorCode, message: `genops: ${message}` });
   }
 
   /** The tag among those that a request sets, or takes away, that is not its caller's to set. */
