@@ -14,8 +14,9 @@ const HELP = `Usage: npm run bench:gateway -- [options]
   --connections <n>  connections at once (16)
   --mib <n>          MiB of the large artifact (1024; 256 with --check)
   --uploads <n>      rounds of the artifact (5)
-  --check            shorter, and fails when a promise is broken three times: 0.85 of the
-                     bare proxy's throughput on small calls, 0.95 on the artifact
+  --check            shorter, and fails when it is three times below 0.75 of the bare
+                     proxy's throughput on small calls, or 0.8 on the artifact (0.85
+                     and 0.95 are told of without it)
   --json             the result for machines
   --help             this text
 `;
@@ -60,7 +61,8 @@ const [rounds, calls, connections, mib, uploads] = [
   number("uploads"),
 ];
 
-const PROMISES = { small: 0.85, artifact: 0.95 };
+// The shorter check leaves room for what else a machine does.
+const PROMISES = values.check ? { small: 0.75, artifact: 0.8 } : { small: 0.85, artifact: 0.95 };
 const ATTEMPTS = 3;
 const folder = await mkdtemp(join(tmpdir(), "genops-bench-"));
 const children = [];
