@@ -214,7 +214,7 @@ export class Exchange {
           this.#refuseForeign(reading.operation);
           return undefined;
         }
-        transfers.take(transfer.key ?? "");
+        transfers.release(transfer.key ?? "");
         return { reading, pending, body };
       }
     }

@@ -58,15 +58,13 @@ export class Transfers {
     this.#kept.set(key, pending);
   }
 
-  /** The upload in parts that is kept under a key; {@link take} ends its keeping. */
+  /** The upload in parts that is kept under a key; {@link release} ends its keeping. */
   kept(key: string): Pending | undefined {
     return this.#kept.get(key);
   }
 
-  take(key: string): Pending | undefined {
-    const pending = this.#kept.get(key);
+  release(key: string): void {
     this.#kept.delete(key);
-    return pending;
   }
 
   /** Nobody will say any more what became of it. */

@@ -360,7 +360,7 @@ export class Governor {
     return this.#decisions.refuse({ operation, operationId, attributes, run }, [decision]);
   }
 
-  /** Does any policy judge this operation, or learn from it? */
+  /** Does any policy judge this operation or learn from it, or a limit hold it by what its details say? */
   judges(operationId: number): boolean {
     const policies = this.#policies;
     // What a new run costs is held on the runs above it, where those are limited.

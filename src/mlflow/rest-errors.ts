@@ -2,8 +2,8 @@
 import type { ConnectionSettings } from "./connection.js";
 import { MlflowError, type MlflowErrorDetails, reasonOf, UnknownOutcomeError } from "./errors.js";
 import type { StoreCall } from "./interceptor.js";
+import { withoutCredentials } from "./redaction.js";
 import { leavesDoubt } from "./retry.js";
-import { withoutCredentials } from "./store-uri.js";
 
 /** Causes of a failed fetch after which the server cannot have seen the request. */
 const UNCONNECTED_CODES: readonly string[] = [

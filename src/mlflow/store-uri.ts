@@ -6,8 +6,6 @@ import { databricksWorkspace } from "./databricks.js";
 import { MlflowError } from "./errors.js";
 import { withoutCredentials } from "./redaction.js";
 
-export { withoutCredentials };
-
 export type StoreLocation =
   | (UriCredentials & {
       readonly kind: "rest";

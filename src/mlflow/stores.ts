@@ -6,9 +6,10 @@ import { encodePath, ProxiedStore } from "./artifact-stores/proxied-store.js";
 import type { ConnectionOptions } from "./connection.js";
 import { MlflowError } from "./errors.js";
 import { type StoreCall, throughInterceptors } from "./interceptor.js";
+import { withoutCredentials } from "./redaction.js";
 import { RestStore } from "./rest-store.js";
 import { type Endpoint, uploadArtifact } from "./spec.js";
-import { connectionTo, locateStore, schemeOf, withoutCredentials } from "./store-uri.js";
+import { connectionTo, locateStore, schemeOf } from "./store-uri.js";
 
 /** The bytes of one artifact: in memory, in a Blob, or in a local file that is read as it is sent. */
 export interface ArtifactContent {

@@ -29,7 +29,7 @@ function inChunks(bytes) {
 }
 
 /** Puts a file by its path on the server, its length declared or not. */
-export function putFile(uri, { experimentId, runId, path, bytes, chunked }) {
+function putFile(uri, { experimentId, runId, path, bytes, chunked }) {
   const url = `${uri}/api/2.0/mlflow-artifacts/artifacts/${experimentId}/${runId}/artifacts/${path}`;
   const body = chunked ? { body: inChunks(bytes), duplex: "half" } : { body: bytes };
   return sent(url, { method: "PUT", ...body });

@@ -22,7 +22,7 @@ const LEAST_CAP = 0.001;
 /** Kilobytes of `/proc/<pid>/status`. */
 const KIB = 1024;
 
-export function budgetsFor(minutes) {
+function budgetsFor(minutes) {
   return [
     { name: "everything", limit: 1e6, period: "total", action: "block" },
     { name: "team", limit: 1e6, period: "month", scope: { team: "soak" } },

@@ -3,7 +3,7 @@ import { median } from "../../measure.mjs";
 import { COUNTED } from "./counts.mjs";
 
 /** The last quarter's memory against the second's: by so much it may be more. */
-export const MEMORY_AT_MOST = 1.1;
+const MEMORY_AT_MOST = 1.1;
 /** Fewer samples say nothing. */
 const LEAST_SAMPLES = 16;
 /** A process takes about five minutes of load to grow to what it needs: so long the first quarter must be. */
@@ -18,7 +18,7 @@ function attoOf(text) {
 }
 
 /** What the ledger says was written, under the names of what is counted. */
-export function ledgerCounts({ operations, storage }) {
+function ledgerCounts({ operations, storage }) {
   const count = (name) => operations[name]?.count ?? 0;
   const stored = (field) => Object.values(storage).reduce((sum, each) => sum + each[field], 0);
   return {

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
+import { withoutCredentials } from "../../mlflow/redaction.js";
+import { locateStore } from "../../mlflow/store-uri.js";
 import { environmentVariable } from "../../runtime/capabilities.js";
 import { ATTRIBUTES, type GovernanceAttributes } from "../attribution.js";
 

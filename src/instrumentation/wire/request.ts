@@ -257,7 +257,8 @@ function readFile(
   const { artifactUri, artifactPath, experimentId, path } = to;
   const step = STEPS[entry.name];
   // Also where a run's folder holds no artifacts: whoever puts a file there is in its way.
-  const owner = path === undefined ? to : ownerOfFolder(path);
+  const isPlaced = path === undefined || (to.runId ?? to.modelId) !== undefined;
+  const owner = isPlaced ? to : ownerOfFolder(path);
   const modelId = to.modelId ?? owner.modelId;
   const runId = to.runId ?? owner.runId ?? runOfModel(governor, modelId);
   const upload = { runId, artifactPath, artifactUri, sizeBytes };

@@ -4,7 +4,7 @@ import type * as Sdk from "@azure/storage-blob";
 import { environmentVariable } from "../../runtime/capabilities.js";
 import { invalidParameter } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
-import { withoutCredentials } from "../store-uri.js";
+import { withoutCredentials } from "../redaction.js";
 import type { ArtifactContent } from "../stores.js";
 import {
   noSuchArtifact,

@@ -2,7 +2,8 @@
 import type { ArtifactInfo } from "../entities.js";
 import { MlflowError, reasonOf } from "../errors.js";
 import type { StoreCall } from "../interceptor.js";
-import { schemeOf, withoutCredentials } from "../store-uri.js";
+import { withoutCredentials } from "../redaction.js";
+import { schemeOf } from "../store-uri.js";
 import { byPath } from "./artifact-store.js";
 import { joinPath } from "./paths.js";
 

@@ -1,7 +1,8 @@
 // Which store of artifacts a URI means: by its scheme.
 import { MlflowError } from "../errors.js";
+import { withoutCredentials } from "../redaction.js";
 import { RestStore } from "../rest-store.js";
-import { locateStore, schemeOf, withoutCredentials } from "../store-uri.js";
+import { locateStore, schemeOf } from "../store-uri.js";
 import type { Store } from "../stores.js";
 import type { ArtifactStore } from "./artifact-store.js";
 import { ARTIFACTS_ROUTE, ProxiedStore } from "./proxied-store.js";

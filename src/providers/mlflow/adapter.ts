@@ -38,7 +38,8 @@ import {
   startRun,
   withRun,
 } from "../../mlflow/fluent.js";
-import { connectionTo, locateStore, withoutCredentials } from "../../mlflow/store-uri.js";
+import { withoutCredentials } from "../../mlflow/redaction.js";
+import { connectionTo, locateStore } from "../../mlflow/store-uri.js";
 import type { LoggableValue } from "../../mlflow/validation.js";
 import { asyncDispose, environmentVariable } from "../../runtime/capabilities.js";
 import { startTelemetry, type TelemetryExport } from "../../telemetry/export.js";

@@ -11,7 +11,8 @@ import {
 } from "../../../mlflow/artifact-stores/read.js";
 import type { MlflowClient } from "../../../mlflow/client.js";
 import { MlflowError, reasonOf } from "../../../mlflow/errors.js";
-import { locateStore, schemeOf, withoutCredentials } from "../../../mlflow/store-uri.js";
+import { withoutCredentials } from "../../../mlflow/redaction.js";
+import { locateStore, schemeOf } from "../../../mlflow/store-uri.js";
 import { type Check, type Found, type Setup, Skipped } from "./check.js";
 import { type Failure, failureOf } from "./failures.js";
 import { needPackages } from "./packages.js";

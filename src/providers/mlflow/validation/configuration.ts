@@ -8,12 +8,8 @@ import { type AdapterOptions, configure, OPTIONS } from "../../../governance/con
 import { ConfigurationError } from "../../../governance/errors.js";
 import { connectionSettings } from "../../../mlflow/connection.js";
 import { reasonOf } from "../../../mlflow/errors.js";
-import {
-  explicitRegistryUri,
-  getTrackingUri,
-  locateStore,
-  withoutCredentials,
-} from "../../../mlflow/store-uri.js";
+import { withoutCredentials } from "../../../mlflow/redaction.js";
+import { explicitRegistryUri, getTrackingUri, locateStore } from "../../../mlflow/store-uri.js";
 import { nearestName } from "../../../nearest-name.js";
 import { withoutVariables } from "../../../runtime/capabilities.js";
 import { type Check, type Found, type Setup, Skipped } from "./check.js";

@@ -1,5 +1,5 @@
 // An OTLP endpoint: where a signal goes, what the endpoint answers, and what mends it.
-import { withoutCredentials } from "../../../mlflow/store-uri.js";
+import { withoutCredentials } from "../../../mlflow/redaction.js";
 import { type Signal, unusableEndpoint } from "../../../telemetry/otlp-endpoint.js";
 import type { Found } from "./check.js";
 import type { ValidationIssue } from "./result.js";

@@ -1,4 +1,4 @@
-// Runs that nobody is known to pay for: whose they become, by what, and that no limit is passed by it.
+// What is whose before the gateway: runs nobody is known to pay for, what others have made; and that no limit is passed by it.
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/gateway/index.js";
